@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from pisnn_deploy.cli import law_graph
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
@@ -133,8 +134,8 @@ def command(
 ) -> None:
     """Compile MODEL to an artifact (.pisnn).
 
-    MODEL is a checkpoint (.safetensors or .pt), the name of a model of the zoo, or a flux network trained elsewhere
-    (ONNX, lava-dl's netx or NIR).
+    MODEL is a checkpoint (.safetensors or .pt), the name of a model of the zoo, the recipe of a law (YAML with a
+    section `law`), or a flux network trained elsewhere (ONNX, lava-dl's netx or NIR).
 
     \b
     Examples:
@@ -146,6 +147,7 @@ def command(
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy compile heat1d --limiter positivity
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
+      pisnn-deploy compile my_law.yaml --mesh 128
       pisnn-deploy compile flux.onnx --problem heat1d
       pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2
     """
@@ -195,6 +197,8 @@ def _widths(graph: IntegerGraph) -> dict[str, int]:
 
 
 def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    if not graph.has_flux_network:
+        return law_graph.compiled_json(graph, provenance, seconds)
     certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
     claims = {} if certificate is None else certificate.claims
     return {
@@ -303,6 +307,8 @@ _PROCESSES = {"c-lif": "C-LIF", "stock": "Sigma, SigmaDelta, Sparse"}
 
 
 def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
+    if not graph.has_flux_network:
+        return law_graph.compiled_rows(graph)
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
     accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pisnn_deploy.cli import law_graph
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP
@@ -120,6 +121,9 @@ def print_artifact(path: Path, read: Artifact) -> None:
         [(name, str(graph.size(name))) for name in graph.chain],
         ("population", "neurons"),
     )
+    if not graph.has_flux_network:
+        print_table("fields", law_graph.fields_table(graph), law_graph.FIELD_COLUMNS)
+        print_table("channels", law_graph.channels_table(graph), law_graph.CHANNEL_COLUMNS)
     for population in graph.populations:
         print_table(f"program of {population.name}", _program(graph, population), ("line", "bits"))
     rows: list[Row] = []

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from pisnn_deploy.compiler.analysis.growth import require_stable_floats
 from pisnn_deploy.compiler.options import CompileOptions
+from pisnn_deploy.compiler.passes.construct import Construct
 from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
 from pisnn_deploy.compiler.search import better_threshold, finest_that_fits
 from pisnn_deploy.core.errors import DoesNotFit, UnstableError, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.physics.model import Model
 
 
@@ -43,6 +45,45 @@ def compile_integers(graph: IntegerGraph, options: CompileOptions, report: Repor
     compiled, records = run_passes(named, asked((*INTEGERS, *PLACING), options), report)
     done: IntegerGraph = replace(compiled, history=(*graph.history, *records))
     return done
+
+
+def compile_law(
+    spec: LawSpec, shape: tuple[int, ...], options: CompileOptions, report: Report = silent
+) -> IntegerGraph:
+    """Compile a law for a grid and a target.
+
+    Where a change of a value may need one bit more than the target's payloads have, values are sent instead (``dense``
+    coding).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells along each axis.
+    options : CompileOptions
+        Those of the graph and the profile count.
+    report : callable
+        As for `compile_model`.
+
+    Returns
+    -------
+    IntegerGraph
+        Bounded, proved, scheduled and placed. ``history`` records what each pass did.
+
+    Raises
+    ------
+    UsageError
+        The law cannot be computed in fixed point, or options ask for what laws do not support.
+    CompileError
+        The graph does not fit the target; the message names the pass.
+    """
+    constructed, records = run_passes(spec, (Construct(shape),), report)
+    graph = replace(constructed, history=records)
+    try:
+        return compile_integers(graph, options, report)
+    except DoesNotFit:
+        if options.graph.coding == "dense":
+            raise
+    return compile_integers(graph, replace(options, graph=replace(options.graph, coding="dense")), report)
 
 
 def compile_model(model: Model, options: CompileOptions, report: Report = silent) -> IntegerGraph:

@@ -131,6 +131,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (too_many_chips,)
+"""Rules for graphs without a flux network."""
+
+
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:
     """All warnings about a compiled graph.
 
@@ -146,7 +150,8 @@ def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:
     tuple of str
         One sentence each, with place and size, in the order of `RULES`.
     """
-    return tuple(sentence for rule in RULES for sentence in rule(graph, profile))
+    rules = RULES if graph.has_flux_network else RULES_OF_ANY_GRAPH
+    return tuple(sentence for rule in rules for sentence in rule(graph, profile))
 
 
 def _number(count: int, noun: str) -> str:

@@ -26,6 +26,7 @@ from pisnn_deploy.mesh import MeshFile, parse_shape, read_mesh_file, two_point_q
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
+from pisnn_deploy.project.law_compilation import compile_law_requested, is_recipe_of_law
 from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
 from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
 from pisnn_deploy.target import Profile, digest_of_profile, load_profile
@@ -54,6 +55,8 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     UsageError
         A field of the request cannot be used; the message names it.
     """
+    if is_recipe_of_law(request.model):
+        return compile_law_requested(request, report)
     target = load_profile(request.profile)
     domain, limits = request.domain, request.limits
     shape = None if domain.mesh is None or domain.on_mesh_file else parse_shape(domain.mesh)

@@ -141,7 +141,7 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
 
 def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
     """Draw cells of a line or a plane, with outlines and numbers of their cores."""
-    core = placement.core["membrane"][view.cells].reshape(view.shape)
+    core = placement.core[next(iter(placement.core))][view.cells].reshape(view.shape)
     if view.kind == "line":
         # A single row of unit height.
         core, across, up = core[:, None], view.extent[1], 1.0
@@ -176,7 +176,7 @@ def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
 
 def _map_shapes(axes: Axes, graph: IntegerGraph, view: View, placement: Placement) -> None:
     mesh = graph.mesh
-    core = placement.core["membrane"][: mesh.cells]
+    core = placement.core[next(iter(placement.core))][: mesh.cells]
     inside = mesh.target < mesh.cells
     pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]

@@ -1,0 +1,153 @@
+"""`compile my_law.yaml` constructs, bounds, proves and places a law; what the recipe says itself is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from law_recipes import recipe, shallow_water, traffic
+
+from pisnn_deploy.cli.main import group
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, compile_law
+from pisnn_deploy.core.errors import DoesNotFit, UsageError
+from pisnn_deploy.graph.artifact import read_sealed_artifact
+from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
+from pisnn_deploy.target import load_profile
+from pisnn_deploy.verify import check_certificate
+
+LOIHI2 = CompileOptions(None, load_profile("loihi2"))
+
+
+def decaying() -> LawSpec:
+    """A field that diffuses between a held side and a wall, with a sink, and turns into another."""
+    return recipe(
+        {
+            "fields": ["u", "v"],
+            "units": {"u": "mol", "v": "mol"},
+            "parameters": {"d": 0.01, "k": 0.1, "c": 0.2},
+            "diffusion": {"u": "d"},
+            "sources": {"u": {"drain": "-k*u"}},
+            "exchange": [{"from": "u", "to": "v", "rate": "c*u*v", "name": "turning"}],
+        },
+        {"left": {"u": {"held": 1.0}, "v": "wall"}, "right": "wall"},
+        initial={"u": "0.5", "v": "0.25"},
+        range={"u": [0, 1.5], "v": [0, 1.5]},
+    )
+
+
+def written(spec: LawSpec, folder: Path) -> Path:
+    path = folder / "my_law.yaml"
+    path.write_text(yaml.safe_dump(spec.model_dump(mode="json", exclude={"equation"})))
+    return path
+
+
+@pytest.mark.parametrize("make", [traffic, shallow_water, decaying])
+@pytest.mark.parametrize("coding", ["delta", "dense"])
+def test_laws_are_compiled_and_proved_again(make: Any, coding: Any) -> None:
+    options = CompileOptions(None, load_profile("loihi2"), GraphOptions(coding=coding))
+    graph = compile_law(make(), (24,), options)
+    assert defects(graph) == []
+    assert [record.name for record in graph.history] == ["construct", "schedule", "bound", "prove", "place"]
+    assert [finding for finding in check_certificate(graph) if not finding.holds] == []
+
+
+def test_ledgers_channels_and_units_are_those_of_the_recipe() -> None:
+    graph = compile_law(decaying(), (8,), LOIHI2)
+    ledgers = {f.name: {name: r.size for name, r in graph.ledgers_of(f).items()} for f in graph.fields}
+    assert ledgers == {"u": {"left": 1, "drain": 8}, "v": {}}
+    assert [field.unit for field in graph.fields] == ["mol", "mol"]
+    assert [c.population for c in graph.channels] == ["u-flux", "drain", "turning"]
+    assert graph.certificate is not None
+    assert graph.certificate.conservation.figures["sets"] == 1
+
+
+def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = written(decaying(), tmp_path)
+    digests = set()
+    for number in range(2):
+        output = tmp_path / f"{number}.pisnn"
+        done = CliRunner().invoke(group, ["compile", str(path), "--mesh", "8", "-o", str(output), "-q"])
+        assert done.exit_code == 0, done.output
+        digests.add(output.read_bytes())
+    assert len(digests) == 1
+    read = read_sealed_artifact(tmp_path / "0.pisnn")
+    assert read.graph.spec == decaying() and read.provenance["options"]["mesh"] == "8"
+
+
+def test_compile_prints_fields_ledgers_and_claims(tmp_path: Path) -> None:
+    path, output = written(decaying(), tmp_path), tmp_path / "a.pisnn"
+    done = CliRunner().invoke(group, ["compile", str(path), "--mesh", "8", "-o", str(output)])
+    assert done.exit_code == 0
+    for text in ("law", "field u", "ledgers: left, drain", "u-flux (8), drain (8), turning (8)", "conservation"):
+        assert text in done.output, text
+    result = json.loads(
+        CliRunner().invoke(group, ["compile", str(path), "--mesh", "8", "-o", str(output), "--json"]).output
+    )
+    assert result["fields"]["u"]["ledgers"] == {"left": 1, "drain": 8}
+    assert result["channels"]["turning"] == {"number": 8, "from": "u", "to": "v"}
+    assert result["certificate"]["conservation"] == "proved"
+    for form in ("text", "json", "dot"):
+        assert CliRunner().invoke(group, ["inspect", str(output), "--format", form]).exit_code == 0
+    inspected = CliRunner().invoke(group, ["inspect", str(output)]).output
+    assert all(text in inspected for text in ("ledgers", "left (1)", "drain", "turning"))
+    verified = CliRunner().invoke(group, ["verify", str(output)])
+    assert verified.exit_code == 0 and "not claimed" in verified.output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"boundary": "periodic"}, "`boundary`: the recipe of a law says it itself; change {} instead"),
+        ({"value_range": "0,1"}, "`value_range`: the recipe of a law says it itself; change {} instead"),
+        ({"problem": "heat1d"}, "`problem`: the recipe of a law says it itself; change {} instead"),
+        ({"mesh": "8x8"}, "`mesh` 8x8: the law has 1 axes, the mesh 2"),
+        (
+            {"mesh": "part.msh"},
+            "`mesh` part.msh: laws need a grid, expected cells along each axis, such as 64x64",
+        ),
+        ({"limiter": "positivity"}, "`limiter` positivity: only graphs of a flux network support it"),
+        ({"processes": "stock"}, "`processes` stock: only graphs of a flux network support it"),
+    ],
+)
+def test_options_of_models_are_refused(options: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    path = written(traffic(), tmp_path)
+    with pytest.raises(UsageError) as raised:
+        compile_requested(compile_request(str(path), **options))
+    assert str(raised.value) == sentence.format(path)
+
+
+def test_trained_laws_are_refused(tmp_path: Path) -> None:
+    path = written(traffic().model_copy(update={"method": "trained"}), tmp_path)
+    with pytest.raises(UsageError, match="method trained: only constructed laws can be compiled"):
+        compile_requested(compile_request(str(path)))
+
+
+def with_payloads(bits: int) -> CompileOptions:
+    """Options for a target with narrow payloads."""
+    profile = load_profile("loihi2")
+    figure = profile.payload.bits.model_copy(update={"value": bits, "low": None, "high": None})
+    payload = profile.payload.model_copy(update={"bits": figure})
+    return CompileOptions(None, profile.model_copy(update={"payload": payload}))
+
+
+def test_values_are_sent_where_their_changes_do_not_fit() -> None:
+    assert compile_law(traffic(), (24,), with_payloads(21)).coding == "delta"
+    assert compile_law(traffic(), (24,), with_payloads(20)).coding == "dense"
+    with pytest.raises(DoesNotFit):
+        compile_law(traffic(), (24,), with_payloads(19))
+
+
+def test_the_start_is_the_average_of_each_cell() -> None:
+    graph = compile_law(traffic(), (32,), LOIHI2)
+    (field,) = graph.fields
+    edges = np.linspace(0, 1, 33)
+    exact = 0.5 - 0.3 * np.diff(np.cos(2 * np.pi * edges)) / (2 * np.pi) * 32
+    assert np.abs(graph.initial * field.value_per_quantum - exact).max() <= field.value_per_quantum
