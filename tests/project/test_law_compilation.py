@@ -139,10 +139,16 @@ def with_payloads(bits: int) -> CompileOptions:
 
 
 def test_values_are_sent_where_their_changes_do_not_fit() -> None:
-    assert compile_law(traffic(), (24,), with_payloads(21)).coding == "delta"
-    assert compile_law(traffic(), (24,), with_payloads(20)).coding == "dense"
+    widest = {}
+    for coding in ("delta", "dense"):
+        generous = CompileOptions(None, load_profile("generic-int"), GraphOptions(coding=coding))
+        bounds = compile_law(traffic(), (24,), generous).bounds
+        widest[coding] = max(bound.bits for bound in bounds if bound.quantity in ("payload", "packet"))
+    assert widest["delta"] > widest["dense"]
+    assert compile_law(traffic(), (24,), with_payloads(widest["delta"])).coding == "delta"
+    assert compile_law(traffic(), (24,), with_payloads(widest["dense"])).coding == "dense"
     with pytest.raises(DoesNotFit):
-        compile_law(traffic(), (24,), with_payloads(19))
+        compile_law(traffic(), (24,), with_payloads(widest["dense"] - 1))
 
 
 def test_the_start_is_the_average_of_each_cell() -> None:
