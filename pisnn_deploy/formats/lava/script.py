@@ -42,9 +42,9 @@ def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, byte
         The graph needs processes that Lava does not have.
     """
     if not is_stock(graph):
-        raise UsageError(
-            f"{graph.spec.name} uses C-LIF, which Lava itself does not have; compile it with `processes` stock"
-        )
+        # Only flux networks can be compiled for these processes.
+        remedy = "compile it with `processes` stock" if graph.has_flux_network else "run it on `backend` cpu"
+        raise UsageError(f"{graph.spec.name} uses C-LIF, which Lava itself does not have; {remedy}")
     script = resources.files("pisnn_deploy.lava.alone").joinpath(SCRIPT).read_bytes()
     return {SCRIPT: script, DATA: _data(graph, artifact_sha256)}
 

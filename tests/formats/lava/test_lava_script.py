@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from graphs_by_hand import two_fields
 from models_under_test import compiled, stock_box
 
 from pisnn_deploy.cli.main import group
@@ -135,6 +136,9 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         lava_files(compiled())
     assert str(caught.value) == "heat1d uses C-LIF, which Lava itself does not have; compile it with `processes` stock"
+    with pytest.raises(UsageError) as caught:
+        lava_files(two_fields())
+    assert str(caught.value) == "heat1d uses C-LIF, which Lava itself does not have; run it on `backend` cpu"
     write_artifact(tmp_path / "stock.pisnn", stock_box(), {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
