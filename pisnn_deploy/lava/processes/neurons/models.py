@@ -143,13 +143,14 @@ class NeuronsModel(PortsOfNeurons):
                 arrival += early
                 early.fill(0)
             self.take(number, port, arrival)
+        counts = self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on
         for number, payload in enumerate(self.payloads(self.computed(step))):
-            watch = self._watches_of_payloads[number]
+            watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
             if watch is not None:
                 watch.look(payload, step)
-            spikes = self.plan.guards[number].spikes(payload)
+            spikes = guard.spikes(payload)
             self.send(number, spikes)
-            if self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on:
+            if counts and guard.reach:
                 self._events[self.plan.slot] += np.count_nonzero(spikes)
         self._tell_audit()
 
