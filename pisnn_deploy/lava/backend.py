@@ -36,6 +36,7 @@ from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, require
 from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_command
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.columns import divergence
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.semantics import kept_current
@@ -43,7 +44,7 @@ from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of, trace_of
-from pisnn_deploy.runs.states import first_true, misfit
+from pisnn_deploy.runs.states import first_true, holder_place, misfit
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
@@ -82,8 +83,6 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     WorkerError
         If a process raised an error, died or hung.
     """
-    if not graph.mesh.faces:
-        raise UsageError("cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast")
     _require_processes(graph)
     require_files("cpu backend: Lava", max(FILES_OF_LAVA, FILES_OF_PROCESS * _processes(graph)))
     Injector(graph, options.faults, options.steps)  # refuses faults with a place that the graph does not have
@@ -132,6 +131,13 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 
 def _require_processes(graph: IntegerGraph) -> None:
     """Refuse graphs that Lava's processes cannot run."""
+    if graph.has_flux_network and not graph.mesh.faces:
+        raise UsageError("cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast")
+    empty = [population.name for population in graph.populations if not population.size]
+    if empty:
+        raise UsageError(
+            f"cpu backend: population {empty[0]} has no neurons, but Lava needs at least one; use `backend` fast"
+        )
     try:
         for name in graph.chain:
             require_process(graph, name)
@@ -354,9 +360,10 @@ def _collect(
 
 def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
     """Refuse a worker's final state that is impossible for a run from `start`."""
-    expected = start.mass + graph.mesh.divergence(end.transported - start.transported)
-    wrong = first_true(expected != end.mass)
-    problem = misfit(graph, end) if wrong is None else f"membrane [{wrong}] is {end.mass[wrong]}, not {expected[wrong]}"
+    expected = start.mass + divergence(graph, end.transported - start.transported)
+    wrong, problem = first_true(expected != end.mass), misfit(graph, end)
+    if wrong is not None:
+        problem = f"{holder_place(graph, wrong)} is {end.mass[wrong]}, not {expected[wrong]}"
     if problem:
         raise WorkerError(f"the worker returned an impossible state: {problem}")
 

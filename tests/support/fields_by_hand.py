@@ -11,6 +11,7 @@ from random_programs import random_program
 
 from pisnn_deploy.graph import IntegerGraph, Synapse, kinds
 from pisnn_deploy.graph.fields import Channels
+from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Program, parse
 from pisnn_deploy.programs.neurons import flux
@@ -95,3 +96,9 @@ def answering(rng: np.random.Generator) -> Program:
     """A random program that keeps nothing, with one or two ports and all its outputs."""
     program = tamed(random_program(int(rng.integers(1 << 40))))
     return replace(program, states=(), after=(), parameters=(*program.parameters, *program.states))
+
+
+def first_masses(graph: IntegerGraph) -> Integers:
+    """Masses of the cells of all fields at the start, field by field."""
+    starts = [next(iter(graph.population(f.holder).started().values()))[: f.cells] for f in graph.fields]
+    return np.concatenate(starts)

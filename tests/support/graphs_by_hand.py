@@ -231,10 +231,11 @@ def random_graph(seed: int) -> IntegerGraph:
     return graph_of(mesh, fields, populations, channels, synapses)
 
 
-def runnable_graph(seed: int) -> IntegerGraph:
+def runnable_graph(seed: int, cells: int | None = None) -> IntegerGraph:
     """One to three fields and what every backend runs: random stateless populations, and C-LIF channels behind them."""
     rng = np.random.default_rng(seed)
-    mesh = ring(int(rng.integers(3, 6)))
+    drawn_cells = int(rng.integers(3, 6))
+    mesh = ring(drawn_cells if cells is None else cells)
     fields = [field_on(mesh, f"u{number}", int(rng.integers(0, 3))) for number in range(int(rng.integers(1, 4)))]
     populations = [kinds.holders(f, rng.integers(-1000, 1000, mesh.cells)) for f in fields]
     synapses, channels = list[Synapse](), list[Channels]()
@@ -298,8 +299,11 @@ def side_by_side(graphs: Sequence[IntegerGraph]) -> IntegerGraph:
         fields=tuple(field for part in parts for field in part.fields),
         channels=tuple(channels for part in parts for channels in part.channels),
         bounds=tuple(bound for part in parts for bound in part.bounds),
+        certificate=None,
+        placement=None,
     )
-    return replace(whole, populations=tuple(map(whole.population, whole.depths)))
+    period = None if first.period is None else 1 + max(whole.depths.values())
+    return replace(whole, period=period, populations=tuple(map(whole.population, whole.depths)))
 
 
 def _renamed(graph: IntegerGraph, prefix: str) -> IntegerGraph:

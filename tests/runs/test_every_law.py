@@ -1,0 +1,99 @@
+"""Laws of all kinds have the same integers on every backend.
+
+`PISNN_CASES=250 pytest tests/runs/test_every_law.py` tries ten times as many.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import numpy as np
+import pytest
+from drawn_laws import SHAPES, drawn_law
+from fields_by_hand import first_masses
+from graphs_by_hand import side_by_side
+from pydantic import ValidationError
+
+from pisnn_deploy.core.errors import DoesNotFit, UsageError
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.runs.comparison import compare
+
+CASES = int(os.environ.get("PISNN_CASES", "25"))
+STEPS = 6
+POPULATIONS_OF_NETWORK = 36
+"""Its start takes longer than its steps, and a graph has at most 64."""
+CODINGS: tuple[Coding, ...] = ("delta", "dense")
+
+
+@cache
+def compiled_law(seed: int) -> IntegerGraph | None:
+    """A random law; None if it is refused."""
+    try:
+        return drawn_law(seed, CODINGS[seed // 2 % 2])
+    except (ValidationError, UsageError, DoesNotFit):
+        return None
+
+
+def rows_of_reference(graph: IntegerGraph) -> Integers:
+    """Masses and ledgers of all fields after each PDE step."""
+    semantics = Semantics(graph)
+    states, rows = semantics.begin(), []
+    for step in range(STEPS + 1):
+        rows.append(np.concatenate([next(iter(states[holder].values())) for holder in graph.holders]))
+        states, _ = semantics.advance(states, step)
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_a_law_has_the_same_integers_on_every_backend(seed: int) -> None:
+    graph = compiled_law(seed)
+    if graph is None:
+        return
+    mass, columns = first_masses(graph), columns_of(graph)
+    run = run_graph("fast", graph, mass, RunOptions(STEPS))
+    assert run.conserved, run.failure
+    assert np.array_equal(columns.merged(run.trace.mass, run.trace.ledger), rows_of_reference(graph))
+    for backend in ("onnx", "torch"):
+        comparison = compare(("fast", backend), graph, mass, RunOptions(STEPS))
+        assert comparison.difference is None, comparison.difference.sentence("fast", backend)
+        assert comparison.failures == ("", "") and comparison.steps == STEPS
+
+
+def test_most_laws_are_compiled_and_all_kinds_occur() -> None:
+    graphs = [graph for graph in map(compiled_law, range(CASES)) if graph is not None]
+    assert len(graphs) > 0.6 * CASES
+    assert {len(graph.mesh.shape) for graph in graphs} == {1, 2}
+    assert {len(graph.fields) for graph in graphs} == {1, 2, 3}
+    operations = {op.name for graph in graphs for p in graph.between_fields for op in p.program.operations}
+    assert operations >= {"mul_shr", "table", "min", "max", "abs"}
+    ledgers = {ledger.name for graph in graphs for field in graph.fields for ledger in field.ledgers}
+    assert ledgers >= {"left", "right", "top", "bottom"} and any(name.endswith("-source") for name in ledgers)
+
+
+def network_of_laws(axes: int, coding: Coding, number: int) -> IntegerGraph:
+    """Laws side by side, until there are enough populations for one network."""
+    graphs, populations = list[IntegerGraph](), 0
+    for seed in range(10_000 * number, 10_000 * (number + 1)):
+        if (1 + seed % 2, CODINGS[seed // 2 % 2]) != (axes, coding):
+            continue
+        graph = compiled_law(seed)
+        if graph is not None:
+            populations += len(graph.populations)
+            if populations > POPULATIONS_OF_NETWORK:
+                break
+            graphs.append(graph)
+    return side_by_side(graphs)
+
+
+@pytest.mark.parametrize("number", range(max(1, CASES // 25)))
+@pytest.mark.parametrize(("axes", "coding"), [(1, "delta"), (2, "dense")])
+def test_laws_run_on_lava(axes: int, coding: Coding, number: int) -> None:
+    graph = network_of_laws(axes, coding, number)
+    assert graph.mesh.shape == SHAPES[axes - 1] and len(graph.fields) > 2
+    comparison = compare(("cpu", "fast"), graph, first_masses(graph), RunOptions(STEPS))
+    assert comparison.difference is None, comparison.difference.sentence("cpu", "fast")
+    assert comparison.failures == ("", "") and comparison.steps == STEPS
