@@ -25,11 +25,11 @@ Advance = Callable[[Field, float, int], Field]
 COURANT = 0.5
 _REAL_AXIS = 2.5
 """Stability limit of the third-order method for decaying modes."""
-_REACTION = 0.2
-"""Largest reaction in a time step of the Legendre method."""
-_MOST_STAGES = 15
+_REACTION = 0.25
+"""Largest product of time step and rate of reaction, for accuracy."""
+_MOST_STAGES = 31
 _FEWEST_STEPS = 64
-"""Time steps of the Legendre method, at least."""
+"""Time steps, at least, of a law without flux."""
 MOST_STEPS = 2_000_000
 """Time steps of an integration, at most."""
 
@@ -51,7 +51,7 @@ class Integrated:
     evaluations: int
 
 
-def integrate(volumes: FiniteVolumes, state: Field, time: float, courant: float = COURANT) -> Integrated:
+def integrate(volumes: FiniteVolumes, state: Field, time: float, coarseness: float = 1.0) -> Integrated:
     """Integrate over a time, with time steps from the speeds and decay rates of the state.
 
     Parameters
@@ -62,8 +62,8 @@ def integrate(volumes: FiniteVolumes, state: Field, time: float, courant: float 
         Cell averages at the start.
     time : float
         How far, at least 0.
-    courant : float
-        Largest part of a cell that a wave passes in a time step.
+    coarseness : float
+        Factor of those limits of the time step that do not depend on the grid.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def integrate(volumes: FiniteVolumes, state: Field, time: float, courant: float 
     def advance(before: Field, step: float, stages: int) -> Field:
         return third_order(volumes.rates, before, step) if has_flux else legendre(volumes.rates, before, step, stages)
 
-    return march(state, time, lambda before: _step(volumes, before, time, courant), advance)
+    return march(state, time, lambda before: _step(volumes, before, time, coarseness), advance)
 
 
 def march(state: Field, time: float, longest: Longest, advance: Advance) -> Integrated:
@@ -108,14 +108,17 @@ def march(state: Field, time: float, longest: Longest, advance: Advance) -> Inte
 
 def expected_evaluations(volumes: FiniteVolumes, state: Field, time: float) -> float:
     """Evaluations of the rates that `integrate` needs if the time step stays that of the start."""
-    step, stages = _step(volumes, state, time, COURANT)
+    step, stages = _step(volumes, state, time, 1.0)
     return time / step * stages
 
 
-def _step(volumes: FiniteVolumes, state: Field, time: float, courant: float) -> tuple[float, int]:
+def _step(volumes: FiniteVolumes, state: Field, time: float, coarseness: float) -> tuple[float, int]:
     """Longest time step, and evaluations of the rates in it."""
     pace = volumes.pace(state)
-    return (explicit_step(pace, courant), 3) if volumes.terms.axes_with_flux else _legendre_step(pace, time)
+    accurate = coarseness * _REACTION / pace.reaction if pace.reaction else math.inf
+    if volumes.terms.axes_with_flux:
+        return min(explicit_step(pace, COURANT), accurate), 3
+    return _legendre_step(pace, min(accurate, coarseness * time / _FEWEST_STEPS))
 
 
 def explicit_step(pace: Pace, courant: float, real_axis: float = _REAL_AXIS) -> float:
@@ -132,11 +135,10 @@ def explicit_step(pace: Pace, courant: float, real_axis: float = _REAL_AXIS) -> 
     return 1 / rate if rate > 0 else math.inf
 
 
-def _legendre_step(pace: Pace, time: float) -> tuple[float, int]:
+def _legendre_step(pace: Pace, accurate: float) -> tuple[float, int]:
     """Time step and number of stages: as long as accuracy and the most stages allow."""
-    longest = (_MOST_STAGES**2 + _MOST_STAGES - 2) / 2 / pace.diffusion if pace.diffusion else math.inf
-    accurate = _REACTION / pace.reaction if pace.reaction else math.inf
-    step = min(time / _FEWEST_STEPS, longest, accurate)
+    rate = pace.diffusion + pace.reaction
+    step = min(accurate, (_MOST_STAGES**2 + _MOST_STAGES - 2) / 2 / rate) if rate else accurate
     stages = math.ceil((math.sqrt(9 + 8 * step * (pace.diffusion + pace.reaction)) - 1) / 2)
     return step, max(3, stages | 1)
 

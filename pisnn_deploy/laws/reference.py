@@ -52,8 +52,8 @@ def reference(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int | 
     Returns
     -------
     Reference
-        The errors are the largest differences to the same solution on half the finer grid: more than the error itself
-        by the factor that the error shrinks per halving.
+        The errors are the largest differences to a solution on half the finer grid with time steps twice as long: more
+        than the error itself by the factor that it shrinks per halving.
 
     Raises
     ------
@@ -64,19 +64,19 @@ def reference(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int | 
         factor = FINER
         if len(shape) > 1 and _updates(spec, shape, time, FINER) > MOST_UPDATES:
             factor = FINER_AT_LEAST
-    fine, coarse = (solved(spec, _finer(shape, number), time) for number in (factor, factor // 2))
+    fine, coarse = (solved(spec, _finer(shape, factor // part), time, part) for part in (1, 2))
     names = spec.parsed().fields
     fields = {name: averaged_down(values, factor) for name, values in zip(names, fine.state, strict=True)}
     halved = {name: averaged_down(values, factor // 2) for name, values in zip(names, coarse.state, strict=True)}
     errors = {name: float(np.abs(fields[name] - halved[name]).max()) for name in names}
-    basis = f"WENO5 on {'x'.join(map(str, _finer(shape, factor)))} cells, compared with half as many along each axis"
+    basis = f"WENO5 on {'x'.join(map(str, _finer(shape, factor)))} cells, compared with half as many per axis"
     return Reference(fields, errors, basis, factor, fine.steps)
 
 
-def solved(spec: LawSpec, shape: tuple[int, ...], time: float) -> Integrated:
-    """Solution by WENO5 on a mesh itself."""
+def solved(spec: LawSpec, shape: tuple[int, ...], time: float, coarseness: float = 1.0) -> Integrated:
+    """Solution by WENO5 on a mesh itself; see `integrate`."""
     volumes = FiniteVolumes(spec.parsed(), grid_of(spec, shape), spec.conditions)
-    return integrate(volumes, stacked(spec, initial(spec, shape)), time)
+    return integrate(volumes, stacked(spec, initial(spec, shape)), time, coarseness)
 
 
 def _finer(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:

@@ -136,12 +136,20 @@ class Terms:
         zero = np.zeros(state.shape[1:])
         return zero + self._evaluate(expression, state, self._with_laplacians(laplacians, places))
 
+    @cached_property
+    def _slopes_of_levels(self) -> dict[int, tuple[Expression, Expression]]:
+        levels = [(number, name, self.law.level.get(name)) for number, name in enumerate(self.law.fields)]
+        return {
+            number: (derivative(level, name), derivative(level, laplacian(name).name))
+            for number, name, level in levels
+            if level is not None
+        }
+
     def level_slopes(self, field: int, state: Field, places: Values) -> tuple[Field, Field]:
         """Derivatives of a level by its own field and by the field's Laplacian, where Laplacians are 0."""
-        name, zero = self.law.fields[field], np.zeros(state.shape[1:])
-        slopes = [derivative(self.law.level[name], by) for by in (name, laplacian(name).name)]
+        zero = np.zeros(state.shape[1:])
         by_field, by_laplacian = self._evaluate_all(
-            slopes, state, self._with_laplacians([zero] * len(self.laplacians), places)
+            self._slopes_of_levels[field], state, self._with_laplacians([zero] * len(self.laplacians), places)
         )
         return zero + by_field, zero + by_laplacian
 
@@ -164,13 +172,29 @@ class Terms:
 
     def stiffness(self, state: Field, places: Values) -> float:
         """Bound on the size of the eigenvalues of the sources and exchange by the fields: largest sum of a row."""
-        law, zero = self.law, np.zeros(state.shape[1:])
-        rows = {name: {by: zero.copy() for by in law.fields} for name in law.fields}
+        rows = np.zeros((self.fields, *state.shape[1:]))
+        for row, by_row in enumerate(self._slopes_of_rates):
+            for terms in by_row:
+                parts = self._evaluate_all([slope for _, slope in terms], state, places)
+                total = sum(sign * part for (sign, _), part in zip(terms, parts, strict=True))
+                rows[row] += np.abs(total)
+        return float(rows.max())
+
+    @cached_property
+    def _slopes_of_rates(self) -> list[list[list[tuple[float, Expression]]]]:
+        """Derivatives of the rates of each field by each field, as terms with a sign."""
+        law = self.law
         moved = [(source.field, 1.0, source.rate) for source in law.sources]
         moved += [(e.source_field, -1.0, e.rate) for e in law.exchange]
         moved += [(e.target_field, 1.0, e.rate) for e in law.exchange]
-        for name, sign, rate in moved:
-            for by in law.fields:
-                if by in free_names(rate):
-                    rows[name][by] += sign * self._evaluate(derivative(rate, by), state, places)
-        return max(float(np.abs(list(row.values())).sum(axis=0).max()) for row in rows.values())
+        return [
+            [
+                [
+                    (sign, derivative(rate, by))
+                    for field, sign, rate in moved
+                    if field == name and by in free_names(rate)
+                ]
+                for by in law.fields
+            ]
+            for name in law.fields
+        ]

@@ -7,6 +7,7 @@ from short_laws import ADVECTION, TRAFFIC, line, recipe
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.baselines import SCHEMES, baseline
 from pisnn_deploy.laws.godunov import GodunovFlux
+from pisnn_deploy.laws.grid import Field
 from pisnn_deploy.laws.problem import compare, exact, initial
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.laws.terms import Terms
@@ -52,6 +53,27 @@ def test_mass_is_conserved_and_the_cost_counted(scheme: str) -> None:
     result = baseline(scheme, spec, (32,), spec.time, steps=20)
     assert (result.steps, result.flux_evaluations) == (20, 20 * SCHEMES[scheme].evaluations)
     assert float(result.fields["rho"].sum()) == pytest.approx(float(initial(spec, (32,))["rho"].sum()), abs=1e-12)
+
+
+def laplacian(u: Field) -> Field:
+    return np.asarray(sum(np.roll(u, shift, axis) for shift in (1, -1) for axis in (0, 1)) - 4 * u, np.float64)
+
+
+def test_central_differences_are_the_plain_scheme() -> None:
+    separation, step = recipe("cahn_hilliard2d"), 0.02
+    start = initial(separation, (64, 64))["u"]
+    u = start
+    for _ in range(20):
+        u = u + step * laplacian(u**3 - u - laplacian(u))
+    result = baseline("central", separation, (64, 64), 20 * step, steps=20)
+    np.testing.assert_allclose(result.fields["u"], u, rtol=0, atol=1e-13)
+    reaction = recipe("gray_scott2d")
+    u, v = initial(reaction, (64, 64)).values()
+    for _ in range(20):
+        rate = u * v**2
+        u, v = u + 0.16 * laplacian(u) - rate + 0.035 * (1 - u), v + 0.08 * laplacian(v) + rate - 0.095 * v
+    fields = baseline("central", reaction, (64, 64), 20.0, steps=20).fields
+    np.testing.assert_allclose([fields["u"], fields["v"]], [u, v], rtol=0, atol=1e-13)
 
 
 def test_a_courant_number_of_1_is_exact_for_first_order() -> None:
