@@ -10,6 +10,7 @@ from typing import Literal
 from pisnn_deploy.core.field_errors import shown
 from pisnn_deploy.laws.nodes import Expression, Number
 from pisnn_deploy.laws.parsing import ExpressionError, parse
+from pisnn_deploy.mesh.boundary import LARGEST_VALUE
 
 Kind = Literal["periodic", "wall", "outflow", "held", "inflow", "flux", "robin"]
 SIDES = (("left", "right"), ("bottom", "top"), ("back", "front"))
@@ -180,10 +181,10 @@ class _Reader:
         return Condition(kind, tuple(value for value in parsed if value is not None))
 
     def _value(self, place: str, value: object) -> Expression | None:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_VALUE:
             return Number(float(value))
         if not isinstance(value, str):
-            self.flaws.append((place, f"must be a number or an expression, not {shown(value)}"))
+            self.flaws.append((place, f"must be a number of at most 2^53 or an expression, not {shown(value)}"))
             return None
         try:
             return parse(value, self._names, place)

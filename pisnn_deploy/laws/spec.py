@@ -21,11 +21,11 @@ from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 
 MOST_FLAWS = 64
 """Errors shown for one recipe."""
-LARGEST = 1e12
+SMALLEST, LARGEST = 1e-12, 1e12
 """Magnitude of the numbers of domain, range and time, so that their products stay far from overflow."""
 
 Bounded = Annotated[Finite, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[Finite, Field(gt=0, le=LARGEST)]
+Positive = Annotated[Finite, Field(ge=SMALLEST, le=LARGEST)]
 Cells = Annotated[int, Field(ge=1, le=MAXIMUM_CELLS, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 

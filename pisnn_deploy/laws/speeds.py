@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.calculus import ZERO, derivative, mul, neg
 from pisnn_deploy.laws.law import Law, mobility, split_level
 from pisnn_deploy.laws.nodes import Array, Expression, evaluate
@@ -109,7 +111,12 @@ def slopes_of_rates(law: Law, name: str) -> list[tuple[str, Expression]]:
 def characteristic_speeds(states: States) -> Speeds:
     """Sample the speeds of a law over its operating range.
 
-    The law must be well-posed there, see `pisnn_deploy.laws.wellposed.ill_posed`.
+    The law must be well-posed there, see `pisnn_deploy.laws.wellposed.judge`.
+
+    Raises
+    ------
+    UsageError
+        A speed has no finite value in a state.
     """
     law = states.law
     sizes = [1]
@@ -137,7 +144,7 @@ def eigenvalues(
     dict of str to float64 array [states]
         The lattice.
     complex128 array [states, rows]
-        Sorted by their real parts.
+        Sorted by their real parts; NaN where the matrix has no finite value.
     """
     entries = [entry for row in matrix for entry in row]
     # The time for eigenvalues grows with the cube of the rows.
@@ -149,7 +156,11 @@ def eigenvalues(
             numbers[:, row, column] = evaluate(entry, values)
     if len(matrix) == 1:
         return values, numbers[:, 0].astype(np.complex128)
-    return values, np.sort(np.linalg.eigvals(numbers).astype(np.complex128))
+    speeds = np.full((count, len(matrix)), np.nan, np.complex128)
+    is_finite = np.isfinite(numbers).all(axis=(1, 2))
+    with contextlib.suppress(np.linalg.LinAlgError):  # overflow inside leaves NaN
+        speeds[is_finite] = np.sort(np.linalg.eigvals(numbers[is_finite]).astype(np.complex128))
+    return values, speeds
 
 
 def _waves(states: States, flux: dict[str, Expression], sizes: list[int]) -> tuple[Extremes, ...]:
@@ -168,5 +179,8 @@ def _extremes(states: States, expression: Expression, sizes: list[int]) -> Extre
 
 
 def _extremes_of(states: States, values: dict[str, Array], numbers: Array) -> Extremes:
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if bad.size:
+        raise UsageError(f"law: its speeds have no finite value where {states.place(values, int(bad[0]))}")
     place = states.place(values, first_largest(np.abs(numbers))) if numbers.size > 1 else ""
     return Extremes(float(numbers.min()), float(numbers.max()), place)

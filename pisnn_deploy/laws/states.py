@@ -16,7 +16,7 @@ MOST_STATES = 1 << 14
 """States of a lattice."""
 _MOST_ALONG = 1025
 """Points of a lattice along a field or coordinate."""
-_MOST_EVALUATIONS = 1 << 23
+_MOST_EVALUATIONS = 1 << 22
 """States times nodes."""
 
 

@@ -161,6 +161,11 @@ class _Judgement:
             return
         self.sampled += 1
         values, speeds = eigenvalues(self._states, matrix)
+        bad = np.flatnonzero(~np.isfinite(speeds).all(axis=1))
+        if bad.size:
+            where = self._states.place(values, int(bad[0]))
+            self.flaws.append(("law.flux", f"the characteristic speeds along {direction} are not finite where {where}"))
+            return
         excess = np.abs(speeds.imag).max(axis=1)
         index = first_largest(excess)
         if excess[index] > _REAL * max(1e-300, float(np.abs(speeds).max())):
