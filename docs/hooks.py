@@ -1,4 +1,4 @@
-"""Hooks of `properdocs build`: add the examples, the changelog, and the help of the command line."""
+"""Hooks of `properdocs build`: add the examples, the changelog, the help and the output of the command line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import click
+from click.testing import CliRunner
 from properdocs.config.defaults import ProperDocsConfig
 from properdocs.structure.files import File, Files
 from properdocs.structure.pages import Page
@@ -21,6 +23,10 @@ SHOWN = {".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
 CHANGELOG = "CHANGELOG.md"
 COMMANDS_HERE = "<!-- commands -->"
 """Mark in `cli.md` that is replaced by the help of every command."""
+FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A block of a page that readers save under a name."""
+OUTPUT_HERE = re.compile(r"<!-- output: (\S+) -->")
+"""Mark in `laws.md` that is replaced by what `law show` prints of a file of the page."""
 LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
 
 
@@ -42,7 +48,18 @@ def on_page_markdown(markdown: str, *, page: Page, config: ProperDocsConfig, fil
         target = posixpath.normpath(in_repository / link[0])
         return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(here) or ".")
 
+    markdown = OUTPUT_HERE.sub(lambda mark: shown_law(markdown, mark[1]), markdown)
     return LINK_UPWARDS.sub(in_site, markdown).replace(COMMANDS_HERE, "\n".join(command_line()))
+
+
+def shown_law(markdown: str, name: str) -> str:
+    """Block with what `law show` prints of a file of a page."""
+    files = {match[1]: match[2] for match in FILE.finditer(markdown)}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_text(files[name])
+        result = CliRunner().invoke(group, ["law", "show", str(path)], catch_exceptions=False)
+    return f"```text\n{result.output}```"
 
 
 def command_line() -> Iterator[str]:

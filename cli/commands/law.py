@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pisnn_deploy.cli.console import Row, print_json, print_table, print_text
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def show(recipe: str, mesh: str | None, latex: bool, as_json: bool, quiet: bool)
     elif latex and not quiet:
         print_text("\n".join(meaning.latex))
     elif not quiet:
-        _print(meaning)
+        _print(recipe, meaning)
 
 
-def _print(meaning: Understood) -> None:
+def _print(recipe: str, meaning: Understood) -> None:
     print_table(f"{meaning.name}: equations", [(text,) for text in meaning.equations])
     spec = meaning.spec
     if spec is not None:
@@ -81,11 +82,16 @@ def _print(meaning: Understood) -> None:
     if meaning.steps is not None:
         print_table("time step", _steps(meaning))
     if meaning.populations:
-        rows: list[Row] = [(each.name, str(each.neurons), str(each.operations)) for each in meaning.populations]
-        print_table("populations", rows, ("population", "neurons", "operations"))
+        rows: list[Row] = [
+            (each.name, str(each.neurons), str(each.operations), "" if each.bits is None else str(each.bits))
+            for each in meaning.populations
+        ]
+        print_table("populations", rows, ("population", "neurons", "operations", "bits"))
     if meaning.ledgers:
         ledgers: list[Row] = [(field, name, str(count)) for field, name, count in meaning.ledgers]
         print_table("ledgers", ledgers, ("field", "ledger", "reservoirs"))
+    if meaning.problem:
+        print_message(f"warning: {recipe}: cannot be compiled: {meaning.problem}")
 
 
 def _names(law: Law) -> list[Row]:
@@ -167,8 +173,10 @@ def _plain(meaning: Understood) -> dict[str, object]:
         "speeds": asdict(meaning.speeds),
         "well_posed": {"proved": meaning.posedness.proved, "sampled": meaning.posedness.sampled},
     }
-    if spec is not None and steps is not None:
+    if spec is not None:
         plain["spec"] = spec.model_dump(mode="json")
+        plain["problem"] = meaning.problem or None
+    if steps is not None:
         plain["time_step"] = {
             "mesh": list(steps.mesh),
             "spacing": list(steps.spacing),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pisnn_deploy.compiler.construct import construct
-from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.compiler.options import CompileOptions, GraphOptions
+from pisnn_deploy.compiler.passes.bound import Bounds
+from pisnn_deploy.compiler.passes.schedule import Schedule
+from pisnn_deploy.compiler.pipeline import asked
+from pisnn_deploy.compiler.runner import run_passes
+from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.laws.conditions import Condition
@@ -22,6 +26,7 @@ from pisnn_deploy.laws.wellposed import Posedness, judge
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.physics.laws import law_of
 from pisnn_deploy.project import zoo
+from pisnn_deploy.target import DEFAULT, load_profile
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,20 @@ class Steps:
 
 @dataclass(frozen=True)
 class PopulationSize:
-    """A population of the graph: its neurons, and the operations of each."""
+    """A population of the graph.
+
+    Attributes
+    ----------
+    operations : int
+        Operations of each neuron in a step.
+    bits : int or None
+        Width of its widest state or payload; None if something in the graph does not fit the target.
+    """
 
     name: str
     neurons: int
     operations: int
+    bits: int | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,10 @@ class Understood:
         States within the operating range; None for an equation whose range is not known for all fields.
     spec : LawSpec or None
         Recipe; None for a trained model, whose equation is shown alone.
+    ledgers : tuple of (str, str, int)
+        Field, name, and number of reservoirs.
+    problem : str
+        Why there is no graph, or why it does not fit the target; empty if it does.
     """
 
     name: str
@@ -88,6 +106,7 @@ class Understood:
     steps: Steps | None = None
     populations: tuple[PopulationSize, ...] = ()
     ledgers: tuple[tuple[str, str, int], ...] = ()
+    problem: str = ""
 
 
 def understood(name: str, mesh: str | None = None) -> Understood:
@@ -144,28 +163,36 @@ def _of_recipe(spec: LawSpec, shape: tuple[int, ...]) -> Understood:
     if len(shape) != spec.dimensions:
         raise UsageError(f"`mesh`: has {len(shape)} axes, but {spec.name} has {spec.dimensions}")
     spacing = tuple(length / cells for length, cells in zip(spec.lengths, shape, strict=True))
-    graph = construct(spec, shape)
-    steps = Steps(shape, spacing, pace(plain.speeds, spacing), graph.time_step, round(spec.time / graph.time_step))
-    populations = tuple(
-        PopulationSize(each.name, graph.size(each.name), len(each.program.operations)) for each in graph.populations
-    )
-    return Understood(
-        plain.name,
-        law,
-        plain.equations,
-        plain.latex,
-        plain.states,
-        plain.speeds,
-        plain.posedness,
-        spec,
-        steps,
-        populations,
-        tuple(_ledgers(graph)),
-    )
+    rates = pace(plain.speeds, spacing)
+    try:
+        graph = construct(spec, shape)
+    except UsageError as error:
+        return replace(plain, spec=spec, problem=str(error))
+    steps = Steps(shape, spacing, rates, graph.time_step, round(spec.time / graph.time_step))
+    bounded, problem = _bounded(graph)
+    ledgers = tuple((field.name, ledger.name, ledger.reservoirs) for field in graph.fields for ledger in field.ledgers)
+    return replace(plain, spec=spec, steps=steps, populations=_populations(bounded), ledgers=ledgers, problem=problem)
 
 
-def _ledgers(graph: IntegerGraph) -> Sequence[tuple[str, str, int]]:
-    return [(field.name, ledger.name, ledger.reservoirs) for field in graph.fields for ledger in field.ledgers]
+def _bounded(graph: IntegerGraph) -> tuple[IntegerGraph, str]:
+    """Graph with bounds for the default target, or without and why."""
+    options = CompileOptions(None, load_profile(DEFAULT), GraphOptions(coding="dense", placement="none"))
+    named = replace(graph, profile=options.profile.name)
+    try:
+        return run_passes(named, asked((Schedule, Bounds), options))[0], ""
+    except CompileError as error:
+        return graph, str(error)
+
+
+def _populations(graph: IntegerGraph) -> tuple[PopulationSize, ...]:
+    widths: dict[str, int] = {}
+    for bound in graph.bounds:
+        if bound.is_state_or_payload:
+            widths[bound.population] = max(bound.bits, widths.get(bound.population, 0))
+    return tuple(
+        PopulationSize(each.name, graph.size(each.name), len(each.program.operations), widths.get(each.name))
+        for each in graph.populations
+    )
 
 
 def condition_text(condition: Condition) -> str:

@@ -22,6 +22,7 @@ PAGES = sorted(
     for path in (
         DOCS / "index.md",
         DOCS / "reference" / "api.md",
+        DOCS / "reference" / "laws.md",
         *(DOCS / "explanation" / f"{name}.md" for name in ("concepts", "faq", "limitations")),
         *DOCS.glob("how-to/*.md"),
         DOCS / "tutorials" / "heat_on_a_chip.md",

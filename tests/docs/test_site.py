@@ -79,6 +79,12 @@ def test_the_command_line_is_that_of_click(site: Path) -> None:
         assert f"Usage: pisnn-deploy {name} [OPTIONS]" in page
 
 
+def test_the_page_of_laws_has_the_output_of_its_example(site: Path) -> None:
+    page = (site / "reference" / "laws.html").read_text()
+    for text in ("road: equations", "cars_t + (limit*cars*(1 - cars/full))_x = entry*(1 - cars/full)", "inflow 0.03"):
+        assert text in page
+
+
 def test_the_api_has_the_docstrings(site: Path) -> None:
     page = (site / "reference" / "api.html").read_text()
     for name in ("api.artifact.CompiledArtifact.simulate", "runs.RunOptions", "core.errors.FileError"):
