@@ -109,3 +109,38 @@ def carries(plan: Plan, name: str, axis: int, upper: int) -> bool:
     if at.kind == "wall":
         return is_normal(plan, name, axis) and name in plan.law.flux[axis]
     return True
+
+
+@dataclass(frozen=True)
+class Continuation(Ghost):
+    """Values of cells outside, from cells inside: ``weight * inside + constant``.
+
+    Attributes
+    ----------
+    is_mirrored : bool array [faces]
+        Whether the cell inside is the mirror image; else it is the last one before the side.
+    """
+
+    is_mirrored: NDArray[np.bool_]
+
+
+def continuation(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> Continuation:
+    """Cells beyond a side: reflected at a wall, about a value that the side holds, or the last cell once more.
+
+    Parameters
+    ----------
+    cells : int64 array [faces]
+        Cells inside, next to the side.
+    """
+    size, at = cells.size, condition(plan, name, axis, upper)
+    weight, constant = np.ones(size, np.int64), np.zeros(size)
+    is_mirrored = np.full(size, at.kind == "wall")
+    if at.kind == "wall" and is_normal(plan, name, axis):
+        weight = -weight
+    elif at.kind in ("held", "inflow"):
+        places = side_places(plan, axis, upper, cells)
+        value = given_value(plan, at.values[0], places)
+        enters = np.ones(size, bool) if at.kind == "held" else flows_in(plan, name, axis, upper, places, value)
+        weight, constant = np.where(enters, -1, weight), np.where(enters, 2 * value, 0.0)
+        is_mirrored = enters
+    return Continuation(weight, constant, is_mirrored)

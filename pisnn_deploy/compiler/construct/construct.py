@@ -15,6 +15,7 @@ from pisnn_deploy.compiler.construct.circuit import TooWide
 from pisnn_deploy.compiler.construct.diffusion import diffusion
 from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
 from pisnn_deploy.compiler.construct.grid import Grid
+from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
 from pisnn_deploy.compiler.construct.muscl import Reconstruction, face_fluxes, reconstruction
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.compiler.construct.quadrature import unit_quadrature
@@ -72,8 +73,9 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
     rate = rates(law, spec.range, grid)
     time = clock(rate, grid, law, spec.courant)
     bits = _first_bits(spec, law)
+    scheme = _scheme(spec, law)
     for attempt in range(MOST_ATTEMPTS):
-        plan = Plan(law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), rate.speeds, multiplies)
+        plan = Plan(law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), rate.speeds, scheme, multiplies)
         try:
             return _built(spec, plan)
         except TooFine as error:
@@ -85,6 +87,21 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
             raise problem
         bits = {name: value - excess if name in joined else value for name, value in bits.items()}
     raise AssertionError
+
+
+SCHEMES = ("auto", "muscl", "linear", "wide")
+"""Schemes that a recipe may name."""
+
+
+def _scheme(spec: LawSpec, law: Law) -> str:
+    """Scheme of a law: stencils where it is linear, else MUSCL-Hancock; `wide` differences of levels on demand."""
+    if spec.scheme not in SCHEMES:
+        raise UsageError(f"scheme: {spec.scheme} is unknown; constructed laws have {', '.join(SCHEMES)}")
+    if spec.scheme == "auto":
+        return "linear" if is_linear_law(law) and any(law.flux) else "muscl"
+    if spec.scheme == "linear" and not is_linear_law(law):
+        raise UsageError("scheme: linear needs fluxes and diffusivities with constant coefficients")
+    return spec.scheme
 
 
 def _first_bits(spec: LawSpec, law: Law) -> dict[str, int]:
@@ -192,12 +209,16 @@ def initial(spec: LawSpec, plan: Plan) -> dict[str, Integers]:
 
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
     law = plan.law
-    has_flux = any(law.flux)
-    cells = reconstruction(plan) if has_flux else Reconstruction({}, {})
-    fluxes = face_fluxes(plan, cells) if has_flux else {}
+    cells, fluxes = Reconstruction({}, {}), {}
+    is_linear = plan.scheme == "linear"
+    if is_linear:
+        fluxes = linear_fluxes(plan)
+    elif any(law.flux):
+        cells = reconstruction(plan)
+        fluxes = face_fluxes(plan, cells)
     ways = []
     for name in law.fields:
-        spread = diffusion(plan, name)
+        spread = [] if is_linear else diffusion(plan, name)
         if spread or any((name, axis) in fluxes for axis in range(law.dimensions)) or sides_of[name]:
             ways.append(flux_way(plan, name, fluxes, spread, sides_of[name]))
     expressions = {f"law.sources.{s.field}.{s.name}": s.rate for s in law.sources}

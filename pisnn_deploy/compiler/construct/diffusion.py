@@ -1,7 +1,7 @@
 """Diffusion by differences of levels between neighbours: ``-M (a_right - a_left) / h`` through each face.
 
 A level is what drives the diffusion of a field: the law's own, or the integral of a diffusivity that depends on the
-field alone. A mobility that varies is the mean of both sides.
+field alone. A mobility that varies is the mean of both sides. The scheme `wide` takes the difference of four levels.
 """
 
 from __future__ import annotations
@@ -72,31 +72,47 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
     value = _cell_level(plan, block, name, level)
     for faces in grid.faces:
         # Without products, the weight of the clock is in the synapses.
-        per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor
+        row, column, factors, divisor = _differences(plan, faces)
+        per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor / divisor
         weight = plan.clock.weight
         if plan.multiplies:
             per_cell, weight = per_cell * weight, 1
         scaled = block.fixed.scaled(value, per_cell)
         assert isinstance(scaled, Fixed)
-        rows, columns, signs, constant = [], [], [], np.zeros(faces.size)
-        each = np.arange(faces.inner, dtype=np.int64)
-        for cells, sign in ((faces.left, 1), (faces.right, -1)):
-            rows.append(each)
-            columns.append(cells[: faces.inner])
-            signs.append(np.full(faces.inner, sign * weight, np.int64))
+        rows, columns, weights, constant = [row], [column], [factors * weight], np.zeros(faces.size)
         for upper, outside in enumerate(faces.sides):
             cells = (faces.right, faces.left)[upper][outside]
             holds, outer = _held(plan, name, faces.axis, upper, cells)
-            sign = 1 if upper else -1
+            # The side is half a cell away.
+            twice = (2 if upper else -2) * weight * divisor
             rows.append(outside[holds])
             columns.append(cells[holds])
-            # The side is half a cell away.
-            signs.append(np.full(int(holds.sum()), 2 * sign * weight, np.int64))
+            weights.append(np.full(int(holds.sum()), twice, np.int64))
             if holds.any():
-                constant[outside[holds]] = -2 * sign * weight * per_cell * _level_at(plan, name, level, outer[holds])
-        term = Term(block, scaled, np.concatenate(rows), np.concatenate(columns), np.concatenate(signs))
+                constant[outside[holds]] = -twice * per_cell * _level_at(plan, name, level, outer[holds])
+        term = Term(block, scaled, np.concatenate(rows), np.concatenate(columns), np.concatenate(weights))
         results.append(Diffusion((term,), constant))
     return results
+
+
+WIDE, WIDE_DIVISOR = (1, -27, 27, -1), 24
+"""Fourth-order difference over a face, of cells from the lower to the upper."""
+
+
+def _differences(plan: Plan, faces: Faces) -> tuple[Integers, Integers, Integers, int]:
+    """Minus the difference over each inner face: face, cell and weight of each connection, and the common divisor.
+
+    A wide difference that would reach beyond a side continues the last cell, which is the mirror image.
+    """
+    each = np.arange(faces.inner, dtype=np.int64)
+    left, right = faces.left[: faces.inner], faces.right[: faces.inner]
+    if plan.scheme != "wide":
+        ones = np.ones(faces.inner, np.int64)
+        return np.concatenate([each, each]), np.concatenate([left, right]), np.concatenate([ones, -ones]), 1
+    lowest, highest = plan.grid.neighbour(faces.axis, -1)[left], plan.grid.neighbour(faces.axis, 1)[right]
+    cells = (np.where(lowest < 0, left, lowest), left, right, np.where(highest < 0, right, highest))
+    weights = [np.full(faces.inner, -weight, np.int64) for weight in WIDE]
+    return np.tile(each, len(cells)), np.concatenate(cells), np.concatenate(weights), WIDE_DIVISOR
 
 
 def _cell_level(plan: Plan, block: Block, name: str, level: Level) -> Fixed:

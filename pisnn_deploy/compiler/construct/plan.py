@@ -63,6 +63,8 @@ class Plan:
         What the holders of each field send.
     speeds : tuple of float
         Largest wave speed along each axis.
+    scheme : str
+        ``muscl``, ``linear`` or ``wide``.
     multiplies : bool
         Whether programs may multiply two values.
     levels : dict of str to Signal
@@ -78,6 +80,7 @@ class Plan:
     clock: Clock
     assembly: Assembly
     speeds: tuple[float, ...]
+    scheme: str = "muscl"
     multiplies: bool = True
     levels: dict[str, Signal] = field(default_factory=dict)
 
