@@ -153,3 +153,41 @@ def radial_dam_break() -> LawSpec:
         range={"h": [0.7, 2.1], "qx": [-1, 1], "qy": [-1, 1]},
         time=0.4,
     )
+
+
+def sound(boundary: str = "periodic") -> LawSpec:
+    """Pressure and velocity."""
+    return recipe(
+        {"fields": ["p", "v"], "flux": {"p": "v", "v": "p"}, "vector": ["v"]},
+        boundary,
+        initial={"p": "0.5*cos(2*pi*x)", "v": "0"},
+        range={"p": [-0.6, 0.6], "v": [-0.6, 0.6]},
+    )
+
+
+def warm_bar(boundary: dict[str, Any], scheme: str = "auto") -> LawSpec:
+    """Heat in a bar."""
+    return recipe(
+        {"fields": ["u"], "diffusion": {"u": 1.0}},
+        boundary,
+        initial={"u": "0.5"},
+        range={"u": [-0.1, 1.2]},
+        scheme=scheme,
+    )
+
+
+def dye(scheme: str = "auto") -> LawSpec:
+    """A cloud of dye that a stream carries through a square and out of it."""
+    return recipe(
+        {
+            "fields": ["u"],
+            "flux": {"u": "u"},
+            "flux_y": {"u": "0.5*u"},
+            "diffusion": {"u": 0.002},
+        },
+        {"left": {"inflow": 0.1}, "right": "outflow", "bottom": {"inflow": 0.1}, "top": {"inflow": 5.0}},
+        [1.0, 1.0],
+        initial={"u": "0.1 + 0.5*exp(-((x - 0.3)**2 + (y - 0.35)**2)/0.0072)"},
+        range={"u": [-0.1, 1]},
+        scheme=scheme,
+    )

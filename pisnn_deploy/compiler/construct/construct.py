@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,17 @@ from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
 from pisnn_deploy.compiler.construct.muscl import Reconstruction, face_fluxes, reconstruction
 from pisnn_deploy.compiler.construct.plan import Plan, Term
-from pisnn_deploy.compiler.construct.quadrature import unit_quadrature
 from pisnn_deploy.compiler.construct.reactions import rates_of_cells
-from pisnn_deploy.compiler.construct.time_step import clock, rates
+from pisnn_deploy.compiler.construct.time_step import clock
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, kinds
 from pisnn_deploy.graph.fields import Field, Ledger, equal_volumes
 from pisnn_deploy.laws.conditions import SIDES
-from pisnn_deploy.laws.expression import evaluate
 from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.pace import pace
 from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.laws.speeds import characteristic_speeds
+from pisnn_deploy.laws.start import initial
 from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import Sides
 from pisnn_deploy.programs.interval import Interval
@@ -70,12 +70,14 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
     if len(shape) != law.dimensions:
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
-    rate = rates(law, spec.range, grid)
-    time = clock(rate, grid, law, spec.courant)
+    speeds = characteristic_speeds(spec.states())
+    time = clock(pace(speeds, grid.spacing), grid, law, spec.courant)
     bits = _first_bits(spec, law)
     scheme = _scheme(spec, law)
     for attempt in range(MOST_ATTEMPTS):
-        plan = Plan(law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), rate.speeds, scheme, multiplies)
+        plan = Plan(
+            law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), speeds.fastest, scheme, multiplies
+        )
         try:
             return _built(spec, plan)
         except TooFine as error:
@@ -97,11 +99,27 @@ def _scheme(spec: LawSpec, law: Law) -> str:
     """Scheme of a law: stencils where it is linear, else MUSCL-Hancock; `wide` differences of levels on demand."""
     if spec.scheme not in SCHEMES:
         raise UsageError(f"scheme: {spec.scheme} is unknown; constructed laws have {', '.join(SCHEMES)}")
+    several = _side_of_several(spec, law)
     if spec.scheme == "auto":
-        return "linear" if is_linear_law(law) and any(law.flux) else "muscl"
-    if spec.scheme == "linear" and not is_linear_law(law):
-        raise UsageError("scheme: linear needs fluxes and diffusivities with constant coefficients")
+        return "linear" if is_linear_law(law) and any(law.flux) and several is None else "muscl"
+    if spec.scheme == "linear":
+        if not is_linear_law(law):
+            raise UsageError("scheme: linear needs fluxes and diffusivities with constant coefficients")
+        if several is not None:
+            raise UsageError(
+                f"scheme: linear cannot tell which waves enter at the side {several}, which gives values of several "
+                "fields; use muscl"
+            )
     return spec.scheme
+
+
+def _side_of_several(spec: LawSpec, law: Law) -> str | None:
+    """First side that gives values of several fields with a flux."""
+    for side, conditions in spec.conditions.items():
+        moving = [name for name in law.fields if any(name in flux for flux in law.flux)]
+        if sum(conditions[name].kind in ("held", "inflow") for name in moving) > 1:
+            return side
+    return None
 
 
 def _first_bits(spec: LawSpec, law: Law) -> dict[str, int]:
@@ -144,13 +162,14 @@ def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
     ways = _ways(plan, sides_of, holders)
     channels = add_channels(plan, ways, holders)
     fields = [_field(spec, plan, name, ledgers[name]) for name in law.fields]
-    start = initial(spec, plan)
-    populations = [kinds.holders(f, start[f.name]) for f in fields] + plan.assembly.populations
+    start = initial(spec, grid.shape)
+    holding = [kinds.holders(f, _masses(start[f.name], plan.bits[f.name])) for f in fields]
+    populations = holding + plan.assembly.populations
     boundary: tuple[Sides, ...] = tuple(
         ("periodic", "periodic") if closed else ("no-flux", "no-flux") for closed in grid.periodic
     )
     graph = IntegerGraph(
-        spec=cast(Any, spec),
+        spec=spec,
         mesh=structured_mesh(grid.shape, grid.lengths, boundary),
         time_step=plan.clock.time_step,
         populations=tuple(populations),
@@ -160,6 +179,10 @@ def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
         quantisation=Quantisation(0, None, None),
     )
     return replace(graph, populations=tuple(map(graph.population, graph.depths)))
+
+
+def _masses(averages: Floats, bits: int) -> Integers:
+    return np.asarray(np.rint(averages.reshape(-1) * 2.0**bits), np.int64)
 
 
 def _window(plan: Plan, name: str) -> tuple[int, int]:
@@ -184,27 +207,6 @@ def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) ->
         ledgers,
         spec.parsed().units.get(name, ""),
     )
-
-
-def initial(spec: LawSpec, plan: Plan) -> dict[str, Integers]:
-    """Masses at the start: averages by Gauss quadrature, in quanta."""
-    nodes, weights = unit_quadrature(4)
-    grid, law = plan.grid, plan.law
-    centres, masses = grid.centres(), {}
-    offsets = np.stack(np.meshgrid(*[nodes] * len(grid.shape), indexing="ij")).reshape(len(grid.shape), -1)
-    parts = np.stack(np.meshgrid(*[weights] * len(grid.shape), indexing="ij")).reshape(len(grid.shape), -1)
-    for name, expression in spec.initial_expressions.items():
-        average = np.zeros(grid.cells)
-        for offset, part in zip(offsets.T, parts.T, strict=True):
-            places: dict[str, float | Floats] = {
-                axis: centres[axis] + shift * width
-                for axis, shift, width in zip(law.coordinates, offset, grid.spacing, strict=True)
-            }
-            values: dict[str, float | Floats] = {**law.parameters, **places}
-            values |= {given: evaluate(entry, values) for given, entry in law.given.items()}
-            average += float(np.prod(part)) * evaluate(expression, values)
-        masses[name] = np.rint(average * 2.0 ** plan.bits[name]).astype(np.int64)
-    return masses
 
 
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:

@@ -17,7 +17,6 @@ from pisnn_deploy.compiler.construct.boundary import condition, flows_in, given_
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint
 from pisnn_deploy.compiler.construct.grid import Faces
 from pisnn_deploy.compiler.construct.plan import Plan, Term
-from pisnn_deploy.compiler.construct.quadrature import unit_quadrature
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import (
     Call,
@@ -31,6 +30,7 @@ from pisnn_deploy.laws.expression import (
     substitute,
 )
 from pisnn_deploy.laws.law import mobility
+from pisnn_deploy.laws.quadrature import gauss_points
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
     value = _cell_level(plan, block, name, level)
     for faces in grid.faces:
         # Without products, the weight of the clock is in the synapses.
-        row, column, factors, divisor = _differences(plan, faces)
+        row, column, factors, divisor = _differences(plan, name, faces)
         per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor / divisor
         weight = plan.clock.weight
         if plan.multiplies:
@@ -99,10 +99,11 @@ WIDE, WIDE_DIVISOR = (1, -27, 27, -1), 24
 """Fourth-order difference over a face, of cells from the lower to the upper."""
 
 
-def _differences(plan: Plan, faces: Faces) -> tuple[Integers, Integers, Integers, int]:
+def _differences(plan: Plan, name: str, faces: Faces) -> tuple[Integers, Integers, Integers, int]:
     """Minus the difference over each inner face: face, cell and weight of each connection, and the common divisor.
 
-    A wide difference that would reach beyond a side continues the last cell, which is the mirror image.
+    A wide difference that would reach beyond a side takes the mirror image where nothing diffuses through it, and is
+    replaced by a short one elsewhere.
     """
     each = np.arange(faces.inner, dtype=np.int64)
     left, right = faces.left[: faces.inner], faces.right[: faces.inner]
@@ -111,7 +112,13 @@ def _differences(plan: Plan, faces: Faces) -> tuple[Integers, Integers, Integers
         return np.concatenate([each, each]), np.concatenate([left, right]), np.concatenate([ones, -ones]), 1
     lowest, highest = plan.grid.neighbour(faces.axis, -1)[left], plan.grid.neighbour(faces.axis, 1)[right]
     cells = (np.where(lowest < 0, left, lowest), left, right, np.where(highest < 0, right, highest))
-    weights = [np.full(faces.inner, -weight, np.int64) for weight in WIDE]
+    is_short = np.zeros(faces.inner, bool)
+    for upper, beyond in enumerate((lowest, highest)):
+        if (beyond < 0).any() and condition(plan, name, faces.axis, upper).kind not in ("wall", "outflow"):
+            is_short |= beyond < 0
+    weights = [
+        np.where(is_short, -short * WIDE_DIVISOR, -wide) for short, wide in zip((0, -1, 1, 0), WIDE, strict=True)
+    ]
     return np.tile(each, len(cells)), np.concatenate(cells), np.concatenate(weights), WIDE_DIVISOR
 
 
@@ -277,12 +284,12 @@ def _functions(expression: Expression) -> set[str]:
 
 
 def _quadrature(factor: Expression, name: str, lower: float) -> Callable[[Floats], Floats]:
-    nodes, weights = unit_quadrature(8)
+    nodes, weights = gauss_points(8)
 
     def level(values: Floats) -> Floats:
         ends = np.unique(np.concatenate([[lower], values]))
         starts, widths = ends[:-1], np.diff(ends)
-        points = starts[:, None] + widths[:, None] * (nodes + 0.5)
+        points = starts[:, None] + widths[:, None] * nodes
         pieces = (np.broadcast_to(evaluate(factor, {name: points}), points.shape) @ weights) * widths
         total = np.concatenate([[0.0], np.cumsum(pieces)])
         total -= total[np.searchsorted(ends, lower)]

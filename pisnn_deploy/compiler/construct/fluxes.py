@@ -135,7 +135,13 @@ def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[Term | None,
     each = np.arange(crossing.cells.size, dtype=np.int64)
     side = plan.grid.side_name(crossing.axis, crossing.upper)
     block = plan.block(f"{name}-{side}", crossing.cells.size, f"domain.boundary.{side}.{name}")
-    inside = block.fixed.clamped(block.sum([tap(plan.signals[name], each, crossing.cells)]), *plan.ranges[name])
+    # The value at the side is (3 u_0 - u_1) / 2 of the two nearest cells.
+    step = -1 if crossing.upper else 1
+    inner = plan.grid.neighbour(crossing.axis, step)[crossing.cells]
+    inner = np.where(inner < 0, crossing.cells, inner)
+    taps = [tap(plan.signals[name], each, crossing.cells, 3), tap(plan.signals[name], each, inner, -1)]
+    both = block.sum(taps)
+    inside = block.fixed.clamped(Fixed(both.operand, both.fraction + 1), *plan.ranges[name])
     value = block.fixed.multiplied(block.known("coefficient", -factor * coefficient), inside)
     assert isinstance(value, Fixed)
     return Term(block, value, each, each, np.ones(each.size, np.int64)), factor * coefficient * outside
