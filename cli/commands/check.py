@@ -19,7 +19,7 @@ from pisnn_deploy.cli.options import HELP, QUIET
 from pisnn_deploy.cli.repository import in_repository
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.graph.artifact import read_artifact, require_one_field
+from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.project.checking import LARGEST_GROWTH, check_request, outcomes_of
 from pisnn_deploy.project.outputs import check_outputs
 
@@ -95,7 +95,6 @@ def command(artifacts: tuple[Path, ...], form: str, output: Path | None, quiet: 
     outcomes: list[Outcome] = []
     for artifact in artifacts:
         read = read_artifact(artifact)
-        require_one_field(artifact, read.graph)
         place = in_repository(artifact, Path.cwd())
         outcomes += outcomes_of(request, read.graph, _below_here(artifact), place, read.altered)
     content = FORMATS[form](outcomes)

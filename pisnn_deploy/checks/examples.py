@@ -24,8 +24,10 @@ from pisnn_deploy.graph import (
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import FIELD, MEMBRANE
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.model import ModelSpec, OperatingRange
+from pisnn_deploy.programs import parse
 from pisnn_deploy.programs.neurons import FaceConstants
 from pisnn_deploy.target import Profile, load_profile
 
@@ -42,6 +44,13 @@ BOUNDS = (
     Bound("flux", "packet", -100, 100, 16),
     Bound("drive", "accumulator", -2000, 2000, 22),
     Bound("route", "accumulator", -400, 400, 12),
+)
+LEVEL_BOUNDS = (
+    Bound("level", "arrival", 0, 2**20, 22),
+    Bound("level", "near", 0, 8, 5),
+    Bound("level", "level", 0, 64, 8),
+    Bound("level", "payload", -64, 64, 8),
+    Bound("level", "accumulator", 0, 2**21, 23),
 )
 
 
@@ -113,6 +122,23 @@ def with_mantissas(graph: IntegerGraph, mantissas: list[int]) -> IntegerGraph:
 def with_exponent(graph: IntegerGraph, exponent: int) -> IntegerGraph:
     """Return the graph with another exponent of the synapse population ``drive``."""
     return replace(graph, synapses=(replace(graph.synapses[0], exponent=exponent), graph.synapses[1]))
+
+
+def with_level(graph: IntegerGraph, *lines: str) -> IntegerGraph:
+    """Return the graph with a level for each cell between cells and faces, computed by the given lines of a program."""
+    drive, route = graph.synapses
+    each = np.arange(graph.mesh.cells, dtype=np.int64)
+    ones = Explicit(np.arange(each.size + 1, dtype=np.int64), each, np.full(each.size, 2, np.int64), each.size)
+    text = "\n".join(("neuron level(arrival; ; )", *lines[:-1], "near = asr(arrival, 17)", lines[-1], "send level"))
+    level = Population("level", each.size, parse(text))
+    cells, faces = graph.populations
+    return replace(
+        graph,
+        populations=(cells, level, faces),
+        synapses=(Synapse("level", "membrane", "level", ones, -1), replace(drive, source="level"), route),
+        bounds=(*graph.bounds, *LEVEL_BOUNDS),
+        period=3,
+    )
 
 
 def placed(graph: IntegerGraph, membrane: list[int], flux: list[int], chips: int = 1) -> IntegerGraph:
@@ -307,7 +333,7 @@ def _capacity_examples(heat: IntegerGraph) -> tuple[Example, ...]:
 
 
 def _table_examples(heat: IntegerGraph) -> tuple[Example, ...]:
-    """Examples of states, addresses, axons, delays and counters."""
+    """Examples of states, addresses, axons, delays, counters, tables and products."""
     loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
     return (
         Example(
@@ -334,6 +360,16 @@ def _table_examples(heat: IntegerGraph) -> tuple[Example, ...]:
             "Eight cells, with two counters on each of three embedded processors.",
             heat,
             with_figure(loihi2, "io.spike_counters", 2),
+        ),
+        Example(
+            "A table of eight entries, two a word, on a core with three words for tables.",
+            with_level(heat, "table t = 0 1 4 9 16 25 36 49", "level = table(near, t)"),
+            with_figure(loihi2, "microcode.table_words", 3, confidence="documented"),
+        ),
+        Example(
+            "A square of a mass on a target whose programs cannot multiply.",
+            with_level(heat, "level = mul_shr(near, near, 1)"),
+            with_figure(loihi2, "microcode.multiply", value=False),
         ),
     )
 

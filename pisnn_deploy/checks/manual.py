@@ -43,6 +43,7 @@ with the graph's placement; a graph without a placement is counted on a single c
 | usable cores and chips | PD101, PD111, PD112 |
 | input and output | PD117; estimates do not include the host's reading and waiting |
 | payloads, from sender to receiver | PD005, PD006 |
+| operations and tables of programs | PD118, PD119 |
 | time and energy | no rule; estimates are given as ranges |
 | mass | PD201, PD202, PD204, PD205, PD206, PD207 |
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pisnn_deploy.checks.memory import remembered
 from pisnn_deploy.checks.report import Severity
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.core.arithmetic import signed_width
@@ -160,15 +161,20 @@ def state_width(subject: Subject) -> Iterator[Violation]:
     """Every state of a neuron fits into `state.bits` signed bits.
 
     States are the membrane's mass, the flux compartment's current and residue, and the drive and activation of hidden
-    neurons; in delta coding also the flux compartment's accumulated drive. A state that exceeds its width wraps or
+    neurons; in delta coding also the flux compartment's accumulated drive, and what other neurons accumulate and sent
+    last. A state that exceeds its width wraps or
     saturates, which loses mass or invalidates the proofs.
 
     Fix: use fewer quanta per unit, a smaller threshold exponent or smaller weight exponents, or narrow the operating
     range.
     """
-    limit = subject.profile.state.bits
-    for bound in _bounds(subject, STATES):
-        if subject.graph.coding == "dense" and (bound.population, bound.quantity) == ("flux", "drive"):
+    limit, graph = subject.profile.state.bits, subject.graph
+    carriers = {channels.population for channels in graph.channels}
+    others = {(p.name, p.quantity(value)) for p in graph.between_fields for value in remembered(graph, p)}
+    for bound in graph.bounds:
+        if bound.quantity not in STATES and (bound.population, bound.quantity) not in others:
+            continue
+        if subject.graph.coding == "dense" and bound.quantity == "drive" and bound.population in carriers:
             continue
         severity = excess(bound.bits, limit)
         if severity:

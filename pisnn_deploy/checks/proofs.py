@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, rule
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.claims import Method
+from pisnn_deploy.graph.fields import Field
 
-UNKNOWN: Method = "unknown-program"
+UNKNOWN: tuple[Method, ...] = ("unknown-program", "no-theorem")
 
 
 @rule("PD201", "certificate-present")
@@ -77,7 +80,8 @@ def ledgers_last(subject: Subject) -> Iterator[Violation]:
     lasts = None if certificate is None else certificate.conservation.figures.get("ledger_steps")
     if lasts is not None and lasts < subject.horizon:
         message = f"a ledger may wrap after {lasts} PDE steps, but {subject.horizon} are planned"
-        yield Violation("membrane", lasts, subject.horizon, message)
+        holders = [field.holder for field in subject.graph.fields if field.reservoirs.size]
+        yield Violation((holders or subject.graph.holders)[0], lasts, subject.horizon, message)
 
 
 @rule("PD206", "start-in-range")
@@ -88,23 +92,32 @@ def start_in_range(subject: Subject) -> Iterator[Violation]:
 
     Fix: compile with `--range LOWER,UPPER` or `--slope` to widen the range, or start from another field.
     """
-    graph, window = subject.graph, subject.graph.window
-    levels = graph.sole_field.levels(graph.initial)
-    for cell in np.flatnonzero((levels < window.lower) | (levels > window.upper))[:1].tolist():
-        level, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
-        yield Violation(
-            "membrane", level, limit, f"cell {cell} starts at {level}, outside {window.lower} to {window.upper}"
-        )
-    if window.difference is None:
-        return
-    shown = np.concatenate([levels, graph.sole_field.reservoirs])
-    steepness = np.abs(shown[graph.mesh.target] - shown[graph.mesh.source])
-    beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
-    limits = np.where(beside, window.difference // 2, window.difference)
-    for face in np.flatnonzero(steepness > limits)[:1].tolist():
-        difference, limit = int(steepness[face]), int(limits[face])
-        message = f"the start differs by {difference} across face {face}, but at most {limit} is allowed"
-        yield Violation("flux", difference, limit, message)
+    graph = subject.graph
+    for field in graph.fields:
+        holders, window = graph.population(field.holder), field.window
+        (state,) = holders.program.states
+        levels = field.levels(holders.started()[state][: field.cells])
+        for cell in np.flatnonzero((levels < window.lower) | (levels > window.upper))[:1].tolist():
+            level, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
+            message = f"cell {cell} starts at {level}, outside {window.lower} to {window.upper}"
+            yield Violation(field.holder, level, limit, message)
+        if window.difference is not None:
+            yield from _steep_start(graph, field, levels, window.difference)
+
+
+def _steep_start(graph: IntegerGraph, field: Field, levels: NDArray[np.int64], difference: int) -> Iterator[Violation]:
+    """Yield the first channel between holders of a field whose values differ by more than the window allows."""
+    shown = np.concatenate([levels, field.reservoirs])
+    for channels in graph.channels:
+        if {channels.source_holder, channels.target_holder} != {field.holder}:
+            continue
+        steepness = np.abs(shown[channels.target] - shown[channels.source])
+        beside = np.maximum(channels.source, channels.target) >= field.cells
+        limits = np.where(beside, difference // 2, difference)
+        for face in np.flatnonzero(steepness > limits)[:1].tolist():
+            value, limit = int(steepness[face]), int(limits[face])
+            message = f"the start differs by {value} across face {face}, but at most {limit} is allowed"
+            yield Violation(channels.population, value, limit, message)
 
 
 @rule("PD207", "programs-known")
@@ -112,12 +125,13 @@ def programs_known(subject: Subject) -> Iterator[Violation]:
     """The neurons run programs that all claims cover.
 
     Bounds and conservation are proved for any program. The time step, stability and the equation are claimed only for
-    the programs in docs/reference/neurons.md. For other programs these claims are left out, which is not an error.
+    the programs in docs/reference/neurons.md. For other programs, and for graphs of a law, these claims are left out,
+    which is not an error.
 
     Fix: if you need these claims, use a program from docs/reference/neurons.md.
     """
     certificate = subject.graph.certificate
-    missing = [name for name, claim in certificate.claims.items() if claim.method == UNKNOWN] if certificate else []
+    missing = [name for name, claim in certificate.claims.items() if claim.method in UNKNOWN] if certificate else []
     if missing:
         message = f"not claimed, because no theorem knows what the neurons do: time step, {', '.join(missing)}"
         yield Violation(GRAPH, "none", "proved", message, "info")

@@ -42,6 +42,8 @@ RULES: tuple[Rule, ...] = (
     tables.axons_per_neuron,
     tables.delay_slots,
     tables.spike_counters,
+    tables.lookup_tables,
+    tables.products,
     proofs.certificate_present,
     proofs.conservation_proved,
     proofs.overflow_bounded,

@@ -1,4 +1,4 @@
-"""Rules on the tables of a core: states, addresses, axons and delays of neurons."""
+"""Rules on the tables of a core: states, addresses, axons and delays of neurons, tables and products of programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.checks.capacity import per_core
+from pisnn_deploy.checks.memory import remembered
 from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.core.arithmetic import signed_width
@@ -15,6 +16,8 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.stock import STATE_BITS, STATES, is_stock
+from pisnn_deploy.programs import Operand
+from pisnn_deploy.programs.language import MAX_TABLE_BITS
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
@@ -22,8 +25,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
 
     In delta coding a receiver keeps its accumulated drive, and a hidden neuron the value that it sent last; in dense
     coding both keep their bias. A current is kept unless the leak removes it entirely. With a limiter faces keep the
-    masses at their ends, unless these arrive in the time step in which faces fire. Stock processes keep states of the
-    width that Lava declares.
+    masses at their ends, unless these arrive in the time step in which faces fire. Constants that differ between
+    neurons are kept, too. Stock processes keep states of the width that Lava declares.
 
     Returns
     -------
@@ -35,29 +38,22 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
     bits = {}
     for population in graph.populations:
-        kept = {population.quantity(value) for value in (*population.program.after, *_remembered(graph, population))}
+        kept = {population.quantity(value) for value in (*population.program.after, *remembered(graph, population))}
         bits[population.name] = sum(declared.get((population.name, quantity), 0) for quantity in kept)
+    for population in graph.between_fields:
+        constants = (values for name, values in population.parameters.items() if name != "bias")
+        bits[population.name] += sum(_width(values) for values in constants)
     if graph.coding == "dense":
         for name, bias in biases(graph).items():
             bits[name] += signed_width(int(bias.min(initial=0)), int(bias.max(initial=0))) if bias.any() else 0
     return bits
 
 
-def _remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
-    """Yield values that a neuron keeps outside its program: inputs that ports accumulate, and the last output."""
-    if population.name in graph.holders:
-        return
-    delta = graph.coding == "delta"
-    for port in population.program.ports:
-        waits = any(
-            graph.depths[population.name] - graph.depths[s.source] > 1 for s in graph.into(population.name, port)
-        )
-        if delta or waits:
-            # If the program adds a bias to the input, the accumulator holds the sum.
-            readers = [o for o in population.program.operations if port in o.values and o.name == "add"]
-            yield readers[0].results[0] if readers else port
-    if delta and population.name not in {channels.population for channels in graph.channels}:
-        yield from population.program.sends
+def _width(values: NDArray[np.int64]) -> int:
+    """Signed width of a constant of each neuron; 0 where all are equal, which is part of the program."""
+    if not values.size or (values == values[0]).all():
+        return 0
+    return signed_width(int(values.min()), int(values.max()))
 
 
 def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[np.int64]:
@@ -158,8 +154,82 @@ def spike_counters(subject: Subject) -> Iterator[Violation]:
     if counters.value is None or processors.value is None or chips.value is None:
         return
     available = counters.value * processors.value * chips.value
-    cells = subject.graph.mesh.cells * lines_of(subject.graph, "membrane")
+    graph = subject.graph
+    cells = sum(field.cells * lines_of(graph, field.holder) for field in graph.fields)
     if cells > available:
         turns = -(-cells // available)
         message = f"{cells} membranes send spikes, but {available} counters need {turns} turns to monitor them"
-        yield Violation("membrane", cells, available, message, "info")
+        yield Violation(graph.holders[0], cells, available, message, "info")
+
+
+@rule("PD118", "lookup-tables")
+def lookup_tables(subject: Subject) -> Iterator[Violation]:
+    """The tables that the programs of a core look up take at most `microcode.table_words` words.
+
+    A core stores the tables of each population of which it has neurons once. An entry has at most 24 bits, so a word
+    holds as many entries as fit `core.word_bits`.
+
+    Fix: place populations with different tables on different cores, or compute the law's terms with products.
+    """
+    graph, counts, limit = subject.graph, subject.counts, subject.profile.microcode.table_words
+    entries = max(1, subject.profile.core.word_bits.value // MAX_TABLE_BITS)
+    words = np.zeros(counts.core.size, np.int64)
+    for population in graph.populations:
+        own = sum(-(-len(table.entries) // entries) for table in population.program.tables)
+        words += own * (_on_each_core(subject, {population.name: 1}) > 0)
+    if not words.any():
+        return
+    if limit.is_unpublished:
+        message = f"not checked: the tables of a core take up to {int(words.max())} words, no limit is published"
+        yield Violation(GRAPH, int(words.max()), None, f"{message} for {subject.profile.name}", "info")
+    yield from per_core(subject, words, limit, "words of tables", silent=True)
+
+
+@rule("PD119", "products")
+def products(subject: Subject) -> Iterator[Violation]:
+    """Programs multiply two values only if the target's can, and full products fit into `microcode.product_bits`.
+
+    Levels, fluxes and rates of a law may need products of values that change. A constant factor is no such product: it
+    is a shift, or the decay of a current.
+
+    Fix: choose a target with products, such as loihi2, a coarser quantum, or a law whose terms are functions of one
+    value, for which tables suffice.
+    """
+    graph, microcode = subject.graph, subject.profile.microcode
+    widest = {population.name: _widest_product(graph, population) for population in graph.populations}
+    widest = {name: bits for name, bits in widest.items() if bits}
+    for name, bits in widest.items():
+        if microcode.multiply.value is False:
+            message = f"its program multiplies two values, but programs of {subject.profile.name} cannot"
+            yield Violation(name, "product", "none", message)
+            continue
+        severity = excess(bits, microcode.product_bits)
+        if severity:
+            most = allowed(microcode.product_bits, severity)
+            some = "" if severity == "error" else " by one source"
+            message = f"a full product needs {bits} signed bits, but {most} are available{some}"
+            yield Violation(name, bits, most, message, severity)
+    if widest and microcode.product_bits.is_unpublished and microcode.multiply.value is not False:
+        bits = max(widest.values())
+        message = f"not checked: the widest product has {bits} bits, no limit is published for {subject.profile.name}"
+        yield Violation(GRAPH, bits, None, message, "info")
+
+
+def _widest_product(graph: IntegerGraph, population: Population) -> int:
+    """Signed bits of the widest full product of two values; 0 without one."""
+    declared = {b.quantity: (b.lower, b.upper) for b in graph.bounds if b.population == population.name}
+
+    def ends(operand: Operand) -> tuple[int, int]:
+        if isinstance(operand, int):
+            return operand, operand
+        values = population.parameters.get(operand)
+        if values is not None:
+            return int(values.min(initial=0)), int(values.max(initial=0))
+        return declared.get(population.quantity(operand), (-(1 << 31), (1 << 31) - 1))
+
+    widest = 0
+    for operation in population.program.operations:
+        if operation.name == "mul_shr" and not any(isinstance(value, int) for value in operation.values):
+            corners = [a * b for a in ends(operation.values[0]) for b in ends(operation.values[1])]
+            widest = max(widest, signed_width(min(corners), max(corners)))
+    return widest

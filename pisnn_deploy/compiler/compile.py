@@ -76,7 +76,8 @@ def compile_law(
     CompileError
         The graph does not fit the target; the message names the pass.
     """
-    constructed, records = run_passes(spec, (Construct(shape),), report)
+    multiplies = options.profile.microcode.multiply.value is not False
+    constructed, records = run_passes(spec, (Construct(shape, multiplies),), report)
     graph = replace(constructed, history=records)
     try:
         return compile_integers(graph, options, report)

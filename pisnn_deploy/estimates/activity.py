@@ -10,7 +10,6 @@ from typing import Any
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.reading import parse_plain_json, read_bytes
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.integer import MEMBRANE
 from pisnn_deploy.graph.lines import lines_of
 
 LARGEST_RUN = 1 << 20
@@ -46,7 +45,7 @@ def senders(graph: IntegerGraph, population: str) -> int:
     int
         Number of neurons, or of their lines if spikes are binary.
     """
-    neurons = graph.sole_field.cells if population == MEMBRANE else graph.size(population)
+    neurons = graph.field_of(population).cells if population in graph.holders else graph.size(population)
     return int(neurons) * lines_of(graph, population)
 
 

@@ -82,21 +82,39 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
             multiplications += faces * weights
             additions += faces * (weights - outputs + int(np.count_nonzero(layer.bias)))
             comparisons += faces * outputs * (number < len(graph.operator) - 1)
+    elif graph.materials is None:
+        multiplications, additions, comparisons = _program_operations(graph)
+        moved += 2 * BYTES_PER_FLOAT * cells * (len(graph.fields) - 1)
     else:
         # A conductance times the difference of two values, each a mass divided by a volume.
         multiplications, additions = faces + cells, faces
         moved += BYTES_PER_FLOAT * (faces + cells)
     # A leaky current costs one product and one sum per step.
-    products = faces * facts.operations(graph.sole_channels.program)["mul_shr"]
+    leaks = graph.sole_channels.program if graph.has_flux_network else None
+    products = 0 if leaks is None else faces * facts.operations(leaks)["mul_shr"]
     multiplications, additions = multiplications + products, additions + products
     moved += 2 * BYTES_PER_FLOAT * products
-    additions += int(np.count_nonzero(graph.mesh.source < cells) + np.count_nonzero(graph.mesh.target < cells))
+    at_cells = (np.count_nonzero(holders < cells) for c in graph.channels for _, holders, _ in c.ends)
+    additions += int(sum(at_cells))
     moved += 2 * BYTES_PER_FLOAT * cells
     ends = [
         None if seconds is None or end is None else end / (seconds * MICROSECONDS_PER_SECOND)
         for end in (time.low, time.high)
     ]
     return FloatSolver(multiplications, additions, comparisons, moved, seconds, ends[0], ends[1])
+
+
+def _program_operations(graph: IntegerGraph) -> tuple[int, int, int]:
+    """Products, sums and comparisons of all programs but the holders', and of their weighted inputs."""
+    multiplications = additions = comparisons = 0
+    for population in graph.populations:
+        if population.name not in graph.holders:
+            counts = facts.operations(population.program)
+            multiplications += population.size * counts["mul_shr"]
+            additions += population.size * (counts["add"] + counts["sub"])
+            comparisons += population.size * sum(counts[name] for name in ("min", "max", "lt", "ge", "eq", "select"))
+    inputs = sum(synapse.entries for synapse in graph.synapses if synapse.target not in graph.holders)
+    return multiplications + inputs, additions + inputs, comparisons
 
 
 def _energy_ratio(here: Uses, dense: Uses) -> tuple[float | None, float | None]:

@@ -1,8 +1,8 @@
 """JSON Schema of profile files, for editors and other tools.
 
 1. It is derived from the pydantic model, so the two cannot disagree.
-2. A file with ``extends`` may omit any section and any figure; one without must have them all. Figures are always
-   complete.
+2. A file with ``extends`` may omit any section and any figure; one without must have them all, except for those of
+   ``microcode``, which are unpublished by default. Figures are always complete.
 3. JSON Schema cannot express that low, value and high ascend; `pisnn-deploy profiles validate` checks that as well.
 """
 
@@ -41,7 +41,7 @@ def json_schema() -> dict[str, Any]:
     needed: dict[str, Any] = {}
     for field, value in schema["properties"].items():
         part = parts.get(value.get("$ref", "").rpartition("/")[2])
-        if part is not None:
+        if part is not None and "required" in part:
             needed[field] = {"required": part.pop("required")}
     return {
         "$schema": DIALECT,

@@ -97,6 +97,9 @@ Quantity: TypeAlias = Figure[Amount | None]
 Integers: TypeAlias = Figure[Annotated[tuple[NonNegative, ...], Field(strict=False)]]
 
 
+_NOT_SAID = "The profile does not say"
+
+
 class Chip(_Frozen):
     """A chip."""
 
@@ -208,6 +211,19 @@ class State(_Frozen):
     """Signed width of one state."""
     programmable: Figure[bool]
     """Whether neurons are programmable; if not, they are integrate-and-fire neurons only."""
+
+
+class Microcode(_Frozen):
+    """What programs of neurons can do, beyond sums, shifts and comparisons."""
+
+    multiply: Figure[bool | None] = Figure[bool | None](value=None, confidence="unpublished", source=_NOT_SAID)
+    """Whether a program multiplies two values (`mul_shr`)."""
+    product_bits: Figure[Positive | None] = Figure[Positive | None](
+        value=None, confidence="unpublished", source=_NOT_SAID
+    )
+    """Signed width of the full product of two values."""
+    table_words: Limit = Limit(value=None, confidence="unpublished", source=_NOT_SAID)
+    """Words of a core for the tables that programs look up."""
 
 
 class Accumulator(_Frozen):
@@ -331,6 +347,7 @@ class Profile(_Frozen):
     synapse: SynapsePacking
     weights: Weights
     state: State
+    microcode: Microcode = Microcode()
     accumulator: Accumulator
     payload: Payload
     decay: Decay

@@ -18,6 +18,7 @@ from checked_graphs import (
     with_exponent,
     with_figure,
     with_ledger_steps,
+    with_level,
     with_mantissas,
     with_start,
 )
@@ -40,6 +41,8 @@ HEAT = heat_graph()
 ALONE = placed(HEAT, [0] * 8, [0] * 8)
 APART = placed(HEAT, [0] * 8, [1] * 8)
 SPREAD = placed(HEAT, [2] * 8, [0, 1] * 4)
+TABLE = with_level(HEAT, "table t = 0 1 4 9 16 25 36 49", "level = table(near, t)")
+SQUARE = with_level(HEAT, "level = mul_shr(near, near, 1)")
 BIASED = replace(with_faces(HEAT, np.full(8, -512)), coding="dense")
 ANY_WIDTH = with_figure(LOIHI2, "payload.legal_widths_bits", tuple(range(64)))
 
@@ -109,6 +112,10 @@ CAPACITIES = [
     Capacity("PD115", "core.neuron_output_axons_max", SPREAD, LOIHI1, "membrane", 2),
     Capacity("PD115", "core.neuron_output_axons_max", placed(HEAT, [0] * 8, [128] * 8, 2), LOIHI1, "membrane", 2),
     Capacity("PD116", "delay.accumulators_max", ALONE, LOIHI1, "core 0", 128),
+    # Two entries of 24 bits in each word of 64.
+    Capacity("PD118", "microcode.table_words", TABLE, LOIHI2, "graph", 4),
+    # A square of 0 to 8.
+    Capacity("PD119", "microcode.product_bits", SQUARE, LOIHI2, "level", 8),
 ]
 NAMES = [f"{one.code}-{one.key}-{one.place}" for one in CAPACITIES]
 

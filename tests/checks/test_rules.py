@@ -16,6 +16,7 @@ from checked_graphs import (
     with_exponent,
     with_figure,
     with_ledger_steps,
+    with_level,
     with_mantissas,
     with_start,
 )
@@ -48,6 +49,8 @@ def generic(key: str, value: int) -> Profile:
     return with_figure(GENERIC, key, value)
 
 
+TABLE = with_level(HEAT, "table t = 0 1 4 9 16 25 36 49", "level = table(near, t)")
+SQUARE = with_level(HEAT, "level = mul_shr(near, near, 1)")
 UNPLACED = "the graph is not placed; a single core would need"
 
 
@@ -522,6 +525,36 @@ CASES = [
         100,
         "the start differs by 101 across face 2, but at most 100 is allowed",
     ),
+    Case(
+        "PD118",
+        "lookup-tables",
+        (TABLE, with_figure(LOIHI2, "microcode.table_words", 4, confidence="documented")),
+        (TABLE, with_figure(LOIHI2, "microcode.table_words", 3, confidence="documented")),
+        "graph",
+        4,
+        3,
+        f"{UNPLACED} 4 words of tables, but holds 3",
+    ),
+    Case(
+        "PD119",
+        "products",
+        (SQUARE, LOIHI2),
+        (SQUARE, with_figure(LOIHI2, "microcode.multiply", value=False)),
+        "level",
+        "product",
+        "none",
+        "its program multiplies two values, but programs of loihi2 cannot",
+    ),
+    Case(
+        "PD119",
+        "products",
+        (SQUARE, with_figure(LOIHI2, "microcode.product_bits", 8, confidence="documented")),
+        (SQUARE, with_figure(LOIHI2, "microcode.product_bits", 7, confidence="documented")),
+        "level",
+        8,
+        7,
+        "a full product needs 8 signed bits, but 7 are available",
+    ),
 ]
 
 
@@ -551,6 +584,24 @@ def test_sound_graph_passes_loihi2_and_generic_int() -> None:
         ("PD105", "info", "not checked: no limit for the words of one input axon is published for loihi2", ""),
         ("PD115", "info", "not checked: no limit for output axons of a neuron is published for loihi2", ""),
         ("PD116", "info", "not checked: no limit for delay slots in a core is published for loihi2", ""),
+    ]
+
+
+def test_tables_and_products_without_a_published_limit_are_counted() -> None:
+    for graph, code, message in (
+        (TABLE, "PD118", "not checked: the tables of a core take up to 4 words, no limit is published for loihi2"),
+        (SQUARE, "PD119", "not checked: the widest product has 8 bits, no limit is published for loihi2"),
+    ):
+        report = check(graph, LOIHI2)
+        assert report.passed
+        assert [(f.severity, f.message) for f in report.findings if f.rule == code] == [("info", message)]
+        assert [f for f in check(graph, GENERIC).findings if f.rule == code] == []
+
+
+def test_a_leak_is_no_product() -> None:
+    leaky = with_faces(HEAT, leak=900)
+    assert not [
+        f for f in check(leaky, with_figure(LOIHI2, "microcode.multiply", value=False)).findings if f.rule == "PD119"
     ]
 
 

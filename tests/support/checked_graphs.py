@@ -11,6 +11,7 @@ from pisnn_deploy.checks.examples import (
     with_exponent,
     with_figure,
     with_ledger_steps,
+    with_level,
     with_mantissas,
     with_start,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "with_exponent",
     "with_figure",
     "with_ledger_steps",
+    "with_level",
     "with_mantissas",
     "with_start",
 ]
