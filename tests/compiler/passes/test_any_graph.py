@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from graphs_by_hand import reaction, runnable_graph, sink, two_fields
+from law_recipes import shallow_water
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions
+from pisnn_deploy.checks import check
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, compile_law
 from pisnn_deploy.compiler.compile import compile_integers
+from pisnn_deploy.compiler.passes.cuts import even_runs
 from pisnn_deploy.compiler.passes.homes import home_cells
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.core.errors import CompileError, DoesNotFit, UsageError
@@ -117,3 +120,27 @@ def test_neurons_live_with_the_cell_that_they_serve() -> None:
     cells = np.arange(5)
     assert homes["u"] == [*cells, *cells] and homes["decay"] == [*cells]
     assert homes["flux"] == sink().mesh.source.tolist()
+
+
+def test_no_core_has_more_populations_than_it_may() -> None:
+    graph = compile_law(shallow_water(), (24,), CompileOptions(None, load_profile("loihi2")))
+    assert len(graph.populations) > 8 and graph.placement is not None
+    groups = [{name for name, core in graph.placement.core.items() if (core == n).any()} for n in range(2)]
+    assert graph.placement.cores == 2 and max(map(len, groups)) <= 8
+    (first,) = (group for group in groups if "h" in group)
+    assert {"h", "q", "h-flux", "q-flux"} <= first
+    report = check(graph, load_profile("loihi2"))
+    assert [finding for finding in report.findings if finding.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("loads", "runs", "longest", "ends"),
+    [
+        ([1, 1, 1, 1], 2, 8, [2, 4]),
+        ([9, 1, 1, 1], 2, 8, [1, 4]),
+        ([1, 1, 1, 9], 2, 2, [2, 4]),
+        ([5, 5, 1, 5, 5], 3, 2, [1, 3, 5]),
+    ],
+)
+def test_runs_are_even(loads: list[int], runs: int, longest: int, ends: list[int]) -> None:
+    assert even_runs(loads, runs, longest) == ends
