@@ -165,8 +165,8 @@ def test_folder(tmp_path: Path) -> None:
         (
             "{extends: loihi2, speed: 3}",
             "speed: is not a field of a profile; expected one of extends, name, description, system, chip, core, "
-            "synapse, weights, state, microcode, accumulator, payload, decay, threshold, bias, delay, io, time, energy, "
-            "power",
+            "synapse, weights, state, microcode, accumulator, payload, decay, threshold, bias, delay, io, time, "
+            "energy, power",
         ),
         ("{extends: loihi2, cores: 3}", "cores: is not a field of a profile; expected 'core'"),
         (
