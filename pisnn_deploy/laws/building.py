@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -189,7 +191,7 @@ def no_field(name: str, fields: Sequence[str]) -> str:
 def _name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
     for section, names in (("fields", text.fields), ("parameters", text.parameters), ("given", text.given)):
         for name in names:
-            if name in RESERVED:
+            if name in RESERVED or keyword.iskeyword(name):
                 yield f"law.{section}", f"{name} has a meaning in expressions; choose another name"
     slopes = [derivative_name(name, axis) for name in text.given for axis in COORDINATES]
     counts = Counter([*text.fields, *text.parameters, *text.given, *slopes])
@@ -214,13 +216,20 @@ def _name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
     yield from _term_name_flaws(text, dimensions)
 
 
+def computed_names(fields: Sequence[str]) -> re.Pattern[str]:
+    """Names that the construction gives to populations, so that no source and no exchange can have them."""
+    of_field = "|".join(("level", "flux", "slope-[xyz]", "diffusion-[xyz]", *side_names(3)))
+    return re.compile(rf"(?:rates|(?:face|predictor)-[xyz]|(?:{'|'.join(fields)})-(?:{of_field}))(?:-\d+)?")
+
+
 def _term_name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
     """Sources and exchanges name ledgers and populations, beside those of fields and sides."""
-    taken = dict.fromkeys(text.fields, "a field")
-    taken.update({f"{name}-flux": "the flux of a field" for name in text.fields})
-    taken.update(dict.fromkeys(side_names(3), "a side"))
+    taken = dict.fromkeys(text.fields, "a field") | dict.fromkeys(side_names(3), "a side")
     terms = [(f"law.sources.{field}", name) for field, rates in text.sources.items() for name in rates]
     terms += [("law.exchange", entry.label) for entry in text.exchange]
+    for place, name in [*(("law.fields", name) for name in text.fields), *terms]:
+        if computed_names(text.fields).fullmatch(name):
+            yield place, f"the name {name} is that of a computed population; give another name"
     for place, name in terms:
         if name in taken:
             yield place, f"the name {name} is that of {taken[name]}; give another name"

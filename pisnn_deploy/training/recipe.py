@@ -21,6 +21,7 @@ from pydantic import (
 from pisnn_deploy.core.errors import FileError, SeveralErrors
 from pisnn_deploy.core.field_errors import problem_text, shown
 from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.laws.spec import is_law
 from pisnn_deploy.physics.model import (
     SPEC_CHECKS,
     FiniteFloat,
@@ -189,6 +190,10 @@ def read_recipe(path: Path) -> Recipe:
         Fields are invalid or contradict each other; one error per line, `MOST_FLAWS` at most.
     """
     document = read_mapping(path)
+    if is_law(document):
+        raise FileError(
+            path, "is the recipe of a law, which compile reads", remedy="train reads sections model and training"
+        )
     flaws = flaws_of(document)
     if flaws:
         errors = [FileError(path, problem, field=field) for field, problem in flaws[:MOST_FLAWS]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,17 @@ FLAWS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"law__sources": {"q": {"left": "1"}}},
         ["law.sources.q: the name left is that of a side; give another name"],
     ),
+    "name of a population": (
+        {"law__sources": {"q": {"predictor-x": "1", "h-slope-x-2": "1", "rates": "1"}}},
+        [
+            f"law.sources.q: the name {name} is that of a computed population; give another name"
+            for name in ("h-slope-x-2", "predictor-x", "rates")
+        ],
+    ),
+    "word of the grammar": (
+        {"law__parameters": {"g": 1, "in": 3}},
+        ["law.parameters: in has a meaning in expressions; choose another name"],
+    ),
     "level in a flux": (
         {"law__flux": {"h": "laplacian(h)", "q": "q"}},
         [
@@ -251,4 +263,13 @@ def test_a_given_function_has_its_values() -> None:
     law = LawSpec.model_validate(content()).parsed()
     assert float(evaluate(law.given["b_x"], {"x": 0.5})) == pytest.approx(
         -0.1 * 2**0 * 2 * 0.5 * 2.718281828459045**-0.25
+    )
+
+
+@pytest.mark.parametrize("fields", [["rates", "q"], ["in", "q"], ["x", "q"], ["exp", "q"]])
+def test_fields_cannot_have_names_with_a_meaning(fields: list[str]) -> None:
+    flaws = law_flaws({**content(), "law": {"fields": fields, "flux": dict.fromkeys(fields, "q")}})
+    assert flaws and all(place != "law.flux" for place, _ in flaws[:1])
+    assert re.match(
+        rf"(the name )?{fields[0]} (is that of a computed population|has a meaning in expressions); ", flaws[0][1]
     )

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.laws.building import computed_names
 from pisnn_deploy.laws.expression import evaluate
+from pisnn_deploy.laws.spec import read_law
 from pisnn_deploy.laws.speeds import characteristic_speeds
 from pisnn_deploy.laws.states import States
 from pisnn_deploy.physics.clock import nominal_time_step, time_step
@@ -82,3 +87,25 @@ def test_a_mesh_is_for_recipes_of_laws() -> None:
         understood("heat1d", "64")
     with pytest.raises(UsageError, match=r"^model 'heat9d': no such file, and the zoo has only "):
         understood("heat9d")
+
+
+RECIPES = sorted((Path(__file__).parents[1] / "laws" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_no_source_can_have_the_name_of_a_computed_population(path: Path) -> None:
+    spec = read_law(path)
+    law = spec.parsed()
+    own = {*law.fields, *(source.name for source in law.sources), *(exchange.name for exchange in law.exchange)}
+    graph = construct(spec, (8,) * spec.dimensions)
+    computed = computed_names(law.fields)
+    assert [each.name for each in graph.populations if each.name not in own and not computed.fullmatch(each.name)] == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_understood(path: Path) -> None:
+    meaning = understood(str(path), "x".join("8" * read_law(path).dimensions))
+    steps = meaning.steps
+    assert steps is not None and meaning.problem == "" and 0 < steps.share <= 0.5 * (1 + 1e-9)
+    assert all(population.bits is not None for population in meaning.populations)
+    assert len(meaning.equations) == len(meaning.latex) == len(meaning.law.fields)

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pisnn_deploy.core.errors import SeveralErrors
+from pisnn_deploy.core.errors import FileError, SeveralErrors
 from pisnn_deploy.project import zoo
 from pisnn_deploy.training.assessment import GROWTH_MARGIN
 from pisnn_deploy.training.recipe import Recipe, flaws_of, read_recipe
@@ -302,3 +302,12 @@ def test_a_list_of_flaws_has_an_end(tmp_path: Path) -> None:
     told = [str(part) for part in caught.value.parts]
     assert len(told) == 65
     assert told[-1].startswith(f"{path}: has ") and told[-1].endswith(" more flaws")
+
+
+def test_the_recipe_of_a_law_is_for_compile(tmp_path: Path) -> None:
+    path = tmp_path / "law.yaml"
+    path.write_text("law: {}\ntime: 1\n")
+    with pytest.raises(FileError) as caught:
+        read_recipe(path)
+    expected = "is the recipe of a law, which compile reads; train reads sections model and training"
+    assert str(caught.value) == f"{path}: {expected}"
