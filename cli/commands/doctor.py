@@ -20,7 +20,7 @@ import numpy as np
 from rich.text import Text
 
 from pisnn_deploy import __version__
-from pisnn_deploy.checks.examples import heat_graph
+from pisnn_deploy.checks.example_graphs import heat_graph
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError

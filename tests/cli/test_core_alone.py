@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pisnn_deploy.checks.examples import heat_graph
+from pisnn_deploy.checks.example_graphs import heat_graph
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.core.optional import EXTRA_OF, INTERPRETER_VARIABLE
@@ -35,7 +35,7 @@ PROGRAM = f"""
 import json, sys
 sys.modules.update(dict.fromkeys({[*EXTRA_OF]}))
 from click.testing import CliRunner
-from pisnn_deploy.checks.examples import heat_graph
+from pisnn_deploy.checks.example_graphs import heat_graph
 from pisnn_deploy.cli.main import group
 for words in {WORKING}:
     result = CliRunner().invoke(group, words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pisnn_deploy.checks.examples import (
+from pisnn_deploy.checks.example_graphs import (
     BOUNDS,
     heat_graph,
     placed,
