@@ -22,7 +22,7 @@ from checked_graphs import (
     with_mantissas,
     with_start,
 )
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, heat_model, hidden_model
 
@@ -48,6 +48,8 @@ ANY_WIDTH = with_figure(LOIHI2, "payload.legal_widths_bits", tuple(range(64)))
 
 NEAR = st.one_of(st.sampled_from([-1, 0, 1]), st.integers(-40, 40))
 """Distances."""
+few = settings(max_examples=25)
+"""For the tables of limits: drawing takes most of the time, and distances of -1, 0 and 1 are tried in any case."""
 
 Outcome = tuple[str, object, object] | None
 """Severity, value and limit of the first finding of a rule; None where it finds nothing."""
@@ -121,7 +123,13 @@ NAMES = [f"{one.code}-{one.key}-{one.place}" for one in CAPACITIES]
 
 
 @pytest.mark.parametrize("one", CAPACITIES, ids=NAMES)
+@few
 @given(distance=NEAR, disputed=st.none() | NEAR, higher=st.integers(0, 9))
+@example(distance=-1, disputed=None, higher=0)
+@example(distance=0, disputed=None, higher=0)
+@example(distance=1, disputed=-1, higher=0)
+@example(distance=1, disputed=0, higher=0)
+@example(distance=1, disputed=1, higher=0)
 def test_a_limit_of_the_profile_flips_the_outcome_exactly_there(
     one: Capacity, distance: int, disputed: int | None, higher: int
 ) -> None:
@@ -279,14 +287,16 @@ GROWTHS = [
 
 
 @pytest.mark.parametrize("one", GROWTHS, ids=[f"{one.code}-{one.key}-{one.place}" for one in GROWTHS])
+@few
 @given(data=st.data())
 def test_a_graph_that_grows_flips_the_outcome_exactly_at_the_limit(one: Growth, data: st.DataObject) -> None:
-    size = data.draw(st.integers(*one.sizes))
-    # A limit that some graph beside this one meets, so that every side of it is visited.
-    limit = max(1, one.uses(size + data.draw(NEAR)))
-    used = one.uses(size)
-    expected: Outcome = ("error", used, limit) if used > limit else None
-    assert outcome(one.graph(size), with_figure(one.profile, one.key, limit), one.code, one.place) == expected
+    size, far = data.draw(st.integers(*one.sizes)), data.draw(NEAR)
+    graph, used = one.graph(size), one.uses(size)
+    # Limits that graphs of about this size meet, so that every side of them is visited.
+    for distance in (-1, 0, 1, far):
+        limit = max(1, one.uses(size + distance))
+        expected: Outcome = ("error", used, limit) if used > limit else None
+        assert outcome(graph, with_figure(one.profile, one.key, limit), one.code, one.place) == expected
 
 
 @given(width=st.sampled_from([8, 16, 24, 32]), distance=NEAR)

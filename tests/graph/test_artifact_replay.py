@@ -21,6 +21,7 @@ from models_under_test import (
     plane_model,
     stock_box,
 )
+from reference_runs import reference_run
 
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material
 from pisnn_deploy.graph import IntegerGraph
@@ -29,7 +30,7 @@ from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.physics.model import Model
-from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.runs import RunOptions
 from pisnn_deploy.target import load_profile
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "artifact.md"
@@ -96,5 +97,5 @@ def replayed(graph: IntegerGraph, tmp_path: Path) -> list[int]:
 
 
 def assert_replayed(graph: IntegerGraph, tmp_path: Path) -> None:
-    run = run_graph("fast", graph, graph.initial, RunOptions(25))
+    run = reference_run(graph, graph.initial, RunOptions(25))
     assert replayed(graph, tmp_path) == [*run.trace.mass[-1].tolist(), *run.trace.ledger[-1].tolist()]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
-from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.runs import Run, RunOptions, run_graph
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "leaky, a reservoir": lambda: compiled(heat_model(leak=1024), cells=9, boundary="x-=no-flux x+=dirichlet=1"),
@@ -20,16 +21,25 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 ROWS = ("step", "mass", "ledger", "transported", "in_flight", "flux")
 
 
+def mass_of(graph: IntegerGraph) -> Integers:
+    window = graph.window
+    middle, quarter = (window.lower + window.upper) // 2, (window.upper - window.lower) // 4
+    quarter = quarter if window.difference is None else min(quarter, window.difference // 4)
+    return np.random.default_rng(1).integers(middle - quarter, middle + quarter, graph.mesh.cells, dtype=np.int64)
+
+
+@cache
+def undivided(backend: str, name: str) -> Run:
+    graph = GRAPHS[name]()
+    return run_graph(backend, graph, mass_of(graph), RunOptions(20, every=3, everything=True))
+
+
 @pytest.mark.parametrize("backend", ["cpu", "fast", "torch"])
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("cut", [0, 7, 20])
 def test_both_parts_together_are_the_whole(backend: str, name: str, cut: int) -> None:
-    graph = GRAPHS[name]()
-    window = graph.window
-    middle, quarter = (window.lower + window.upper) // 2, (window.upper - window.lower) // 4
-    quarter = quarter if window.difference is None else min(quarter, window.difference // 4)
-    mass = np.random.default_rng(1).integers(middle - quarter, middle + quarter, graph.mesh.cells, dtype=np.int64)
-    whole = run_graph(backend, graph, mass, RunOptions(20, every=3, everything=True))
+    graph, whole = GRAPHS[name](), undivided(backend, name)
+    mass = mass_of(graph)
     first = run_graph(backend, graph, mass, RunOptions(20, every=3, everything=True, until=cut))
     second = run_graph(backend, graph, mass, RunOptions(20, every=3, everything=True, start=first.end))
     assert first.steps == cut and first.conserved

@@ -17,6 +17,7 @@ from models_under_test import (
     plane_model,
     space_model,
 )
+from reference_runs import reference_run
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.compiler.passes.limit import Limit, most_faces
@@ -75,7 +76,7 @@ def test_the_certificate_says_what_it_proved() -> None:
 def test_the_smallest_meshes_are_proved_again(cells: int, boundary: str) -> None:
     graph = compiled(heat_model(), cells, boundary, limiter="positivity")
     assert all(finding.holds for finding in check_certificate(graph))
-    run = run_graph("fast", graph, graph.initial, RunOptions(5))
+    run = reference_run(graph, graph.initial, RunOptions(5))
     assert run.conserved and run.trace.mass.min() >= 0
 
 
