@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.interval import Interval, Intervals
-from pisnn_deploy.programs.language import MAX_OPERATIONS, MAX_TABLE_ENTRIES, Operand, Table
+from pisnn_deploy.programs.language import MAX_OPERATIONS, MAX_TABLE_ENTRIES, SIGNATURES, Operand, Table
 from pisnn_deploy.programs.whole import Whole
 
 MOST_PORTS = 8
@@ -138,8 +137,6 @@ class Circuit:
             No cut keeps the limits of a program.
         """
         operations = _needed(self.operations, outputs)
-        inputs = {*self.ports}
-        defined = [*inputs, *(operation.results[0] for operation in operations)]
         last_use = {name: len(operations) for name in outputs}
         for number, operation in enumerate(operations):
             for value in operation.values:
@@ -148,13 +145,10 @@ class Circuit:
         best: list[tuple[int, int] | None] = [None] * (len(operations) + 1)
         best[0] = (0, 0)
         for end in range(1, len(operations) + 1):
-            for start in range(max(0, end - MAX_OPERATIONS), end):
-                reached = best[start]
-                if reached is None or not _fits(operations[start:end], end, last_use, inputs, self.parameters):
-                    continue
-                candidate = reached[0] + 1, start
-                current = best[end]
-                best[end] = candidate if current is None or candidate < current else current
+            for start in self._starts(operations, end, last_use):
+                reached, current = best[start], best[end]
+                if reached is not None and (current is None or (reached[0] + 1, start) < current):
+                    best[end] = reached[0] + 1, start
         if best[-1] is None:
             raise UsageError(f"{self.name}: its {len(operations)} operations cannot be cut into programs")
         ends = [len(operations)]
@@ -163,11 +157,26 @@ class Circuit:
             assert step is not None
             ends.append(step[1])
         ends.reverse()
-        assert set(outputs) <= {*defined}
         return [
             self._stage(operations[start:end], end, last_use, number, len(ends) - 1)
             for number, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True))
         ]
+
+    def _starts(self, operations: Sequence[Operation], end: int, last_use: Mapping[str, int]) -> Iterator[int]:
+        """First operations of programs that end before `end` and keep the limits."""
+        produced: set[str] = set()
+        arriving: set[str] = set()
+        sent = 0
+        for start in range(end - 1, max(0, end - MAX_OPERATIONS) - 1, -1):
+            (result,) = operations[start].results
+            produced.add(result)
+            arriving.discard(result)
+            arriving |= {*_used([operations[start]])} - produced - {*self.parameters}
+            sent += last_use.get(result, -1) >= end
+            if sent > MOST_OUTPUTS:
+                return
+            if len(arriving) <= MOST_PORTS:
+                yield start
 
     def _stage(
         self, operations: Sequence[Operation], end: int, last_use: Mapping[str, int], number: int, count: int
@@ -200,8 +209,6 @@ class Stage:
 
 
 def _values(name: str) -> int:
-    from pisnn_deploy.programs.language import SIGNATURES
-
     return SIGNATURES[name].values
 
 
@@ -220,21 +227,3 @@ def _needed(operations: Sequence[Operation], outputs: Sequence[str]) -> list[Ope
             needed.update(_used([operation]))
             kept.append(operation)
     return kept[::-1]
-
-
-def _fits(
-    operations: Sequence[Operation],
-    end: int,
-    last_use: Mapping[str, int],
-    ports: set[str],
-    parameters: Sequence[str],
-) -> bool:
-    produced = {operation.results[0] for operation in operations}
-    arriving = {name for name in _used(operations) if name not in produced and name not in parameters}
-    sent = sum(last_use.get(name, -1) >= end for name in produced)
-    return len(arriving) <= MOST_PORTS and sent <= MOST_OUTPUTS
-
-
-def width(interval: Interval) -> int:
-    """Signed width of an interval in bits."""
-    return signed_width(interval.lower, interval.upper)

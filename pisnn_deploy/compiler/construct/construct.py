@@ -15,7 +15,7 @@ from pisnn_deploy.compiler.construct.diffusion import diffusion
 from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
 from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
-from pisnn_deploy.compiler.construct.muscl import Reconstruction, face_fluxes, reconstruction
+from pisnn_deploy.compiler.construct.muscl import face_fluxes, reconstruction
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.compiler.construct.reactions import rates_of_cells
 from pisnn_deploy.compiler.construct.time_step import clock
@@ -211,13 +211,12 @@ def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) ->
 
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
     law = plan.law
-    cells, fluxes = Reconstruction({}, {}), {}
+    fluxes: dict[tuple[str, int], Term] = {}
     is_linear = plan.scheme == "linear"
     if is_linear:
         fluxes = linear_fluxes(plan)
     elif any(law.flux):
-        cells = reconstruction(plan)
-        fluxes = face_fluxes(plan, cells)
+        fluxes = face_fluxes(plan, reconstruction(plan))
     ways = []
     for name in law.fields:
         spread = [] if is_linear else diffusion(plan, name)
@@ -225,7 +224,7 @@ def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[s
             ways.append(flux_way(plan, name, fluxes, spread, sides_of[name]))
     expressions = {f"law.sources.{s.field}.{s.name}": s.rate for s in law.sources}
     expressions |= {f"law.exchange.{e.name}": e.rate for e in law.exchange}
-    rates_by_place = rates_of_cells(plan, expressions, cells.changes) if expressions else {}
+    rates_by_place = rates_of_cells(plan, expressions) if expressions else {}
     each = np.arange(plan.grid.cells, dtype=np.int64)
     taken = {*law.fields, *(way.name for way in ways)}
     behind = {name: holders[name] - plan.grid.cells * sum(s.field == name for s in law.sources) for name in law.fields}

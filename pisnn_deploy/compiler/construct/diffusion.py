@@ -130,7 +130,7 @@ def _cell_level(plan: Plan, block: Block, name: str, level: Level) -> Fixed:
     for other in sorted(free_names(level)):
         of_laplacian = laplacian_of(other)
         if of_laplacian is not None:
-            block.fixed.name(other, _laplacian(plan, block, of_laplacian))
+            block.fixed.name(other, laplacian(plan, block, of_laplacian))
         elif other in plan.law.fields:
             block.fixed.name(other, _clamped(plan, block, other))
     for other, values in plan.known(level, plan.grid.centres()).items():
@@ -143,10 +143,11 @@ def _cell_level(plan: Plan, block: Block, name: str, level: Level) -> Fixed:
 
 def _clamped(plan: Plan, block: Block, name: str) -> Fixed:
     each = np.arange(plan.grid.cells, dtype=np.int64)
-    return block.fixed.clamped(block.sum([tap(plan.signals[name], each, each)]), *plan.ranges[name])
+    taps = [tap(signal, each, each) for signal in (plan.signals[name], *plan.changes.get(name, ()))]
+    return block.fixed.clamped(block.sum(taps), *plan.ranges[name])
 
 
-def _laplacian(plan: Plan, block: Block, name: str) -> Fixed:
+def laplacian(plan: Plan, block: Block, name: str) -> Fixed:
     """Sum of second differences of a field over ``h^2``; beyond a side the field continues, or passes its value."""
     grid, signal = plan.grid, plan.signals[name]
     each = np.arange(grid.cells, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""MUSCL-Hancock with minmod slopes and Rusanov fluxes, for hyperbolic laws of any number of fields.
+"""MUSCL-Hancock with limited central slopes and Rusanov fluxes, for hyperbolic laws of any number of fields.
 
 ::
 
-    slope       s = minmod(u_i - u_(i-1), u_(i+1) - u_i) / 2                  for each field and axis
+    slope       s = minmod(a, (a + b) / 4, b)      a = u_i - u_(i-1), b = u_(i+1) - u_i, for each field and axis
     predictor   p = - dt / (2 h) (f(u + s) - f(u - s))                        for each axis
     states      left of a face u + s + sum of p; right of it u - s + sum of p
     flux        (f(left) + f(right)) / 2 - a (right - left) / 2               a = largest wave speed of both states
@@ -13,18 +13,18 @@ States are clamped to the operating range, which limits fluxes and never moves m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap, tap
 from pisnn_deploy.compiler.construct.boundary import Ghost, ghost
+from pisnn_deploy.compiler.construct.diffusion import laplacian
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint, Real
 from pisnn_deploy.compiler.construct.grid import Faces
 from pisnn_deploy.compiler.construct.plan import Plan, Term
-from pisnn_deploy.compiler.construct.waves import wave_speed
-from pisnn_deploy.laws.expression import Expression, free_names
+from pisnn_deploy.compiler.construct.waves import ZERO, wave_speed
+from pisnn_deploy.laws.expression import Expression, evaluate, free_names
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -33,20 +33,8 @@ SPARE = 2
 """Fraction bits of a predictor beyond those of its field."""
 
 
-@dataclass(frozen=True)
-class Reconstruction:
-    """Slopes and predictors of the cells.
-
-    Attributes
-    ----------
-    slopes : dict of (str, int) to Signal
-        Half the slope of each field along each axis.
-    changes : dict of str to list of Signal
-        What half a time step changes in each field, one for each axis with a flux.
-    """
-
-    slopes: Mapping[tuple[str, int], Signal]
-    changes: Mapping[str, Sequence[Signal]]
+Slopes = dict[tuple[str, int], Signal]
+"""Half the slope of each field along each axis."""
 
 
 def active_fields(plan: Plan) -> list[str]:
@@ -58,12 +46,11 @@ def active_fields(plan: Plan) -> list[str]:
     return [name for name in plan.law.fields if name in used]
 
 
-def reconstruction(plan: Plan) -> Reconstruction:
-    """Build the populations of slopes and predictors."""
+def reconstruction(plan: Plan) -> Slopes:
+    """Build the populations of slopes, and of what half a time step changes in each cell (`Plan.changes`)."""
     fields, grid = active_fields(plan), plan.grid
     axes = [axis for axis, flux in enumerate(plan.law.flux) if flux]
     slopes = {(name, axis): _slope(plan, name, axis) for name in fields for axis in axes}
-    changes: dict[str, list[Signal]] = {name: [] for name in fields}
     for axis in axes:
         block = plan.block(f"predictor-{AXES[axis]}", grid.cells, f"law.flux along {AXES[axis]}")
         sides = [_cell_states(plan, block, slopes, fields, axis, sign) for sign in (1, -1)]
@@ -76,8 +63,15 @@ def reconstruction(plan: Plan) -> Reconstruction:
                 sent[name] = block.send(change, plan.bits[name] + SPARE)
         signals = block.finish() if sent else []
         for name, number in sent.items():
-            changes[name].append(signals[number])
-    return Reconstruction(slopes, changes)
+            plan.changes.setdefault(name, []).append(signals[number])
+    for name in fields:
+        spread = plan.law.diffusion.get(name, ZERO)
+        if name not in plan.law.level and spread != ZERO and not free_names(spread):
+            block = plan.block(f"{name}-spread", grid.cells, f"law.diffusion.{name}")
+            half = float(evaluate(spread, {})) * plan.clock.time_step / 2
+            number = block.send(block.fixed.scaled(laplacian(plan, block, name), half), plan.bits[name] + SPARE)
+            plan.changes.setdefault(name, []).append(block.finish()[number])
+    return slopes
 
 
 def _slope(plan: Plan, name: str, axis: int) -> Signal:
@@ -95,13 +89,16 @@ def _slope(plan: Plan, name: str, axis: int) -> Signal:
             taps.append(tap(signal, outside, outside, step * beyond.weight))
             constant[outside] = step * beyond.constant
         ends.append(block.sum(taps, constant))
-    operation = block.circuit.apply
+    apply = block.circuit.apply
     # Both may have a constant added, which keeps their fraction.
-    first, last = (block.fixed.at(end, min(e.fraction for e in ends), rounded=False) for end in ends)
-    rising = operation("max", operation("min", first.operand, last.operand), 0)
-    falling = operation("min", operation("max", first.operand, last.operand), 0)
-    minmod = Fixed(operation("add", rising, falling), first.fraction)
-    half = Fixed(minmod.operand, minmod.fraction + 1)
+    fraction = min(end.fraction for end in ends)
+    first, last = (block.fixed.at(end, fraction, rounded=False).operand for end in ends)
+    # In quarters: half a slope of (first + last) / 2, at most the smaller difference.
+    mean = apply("add", first, last)
+    smaller, larger = (apply("shl", apply(name, first, last), 2) for name in ("min", "max"))
+    rising = apply("max", apply("min", smaller, mean), 0)
+    falling = apply("min", apply("max", larger, mean), 0)
+    half = Fixed(apply("add", rising, falling), fraction + 2)
     number = block.send(half, half.fraction)
     return block.finish()[number]
 
@@ -109,7 +106,7 @@ def _slope(plan: Plan, name: str, axis: int) -> Signal:
 def _cell_states(
     plan: Plan,
     block: Block,
-    slopes: Mapping[tuple[str, int], Signal],
+    slopes: Slopes,
     fields: Sequence[str],
     axis: int,
     sign: int,
@@ -140,7 +137,7 @@ def _name_known(
             side.name(name, block.known(name, values))
 
 
-def face_fluxes(plan: Plan, cells: Reconstruction) -> dict[tuple[str, int], Term]:
+def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term]:
     """Build the populations of the face fluxes.
 
     Returns
@@ -164,7 +161,7 @@ def face_fluxes(plan: Plan, cells: Reconstruction) -> dict[tuple[str, int], Term
             _name_known(plan, block, side, fluxes, plan.grid.face_centres(axis))
             state = {}
             for name in (name for name in fields if name in needed):
-                state[name] = side.clamped(_face_state(plan, block, cells, name, faces, upper), *plan.ranges[name])
+                state[name] = side.clamped(_face_state(plan, block, slopes, name, faces, upper), *plan.ranges[name])
                 side.name(name, state[name])
             states.append(state)
             fastest = side.lower(speed) if speed is not None else plan.speeds[axis]
@@ -188,24 +185,24 @@ def _larger(fixed: FixedPoint, first: Real, second: Real) -> Real:
     return Fixed(fixed.circuit.apply("max", a.operand, b.operand), a.fraction)
 
 
-def _face_state(plan: Plan, block: Block, cells: Reconstruction, name: str, faces: Faces, upper: bool) -> Fixed:
+def _face_state(plan: Plan, block: Block, slopes: Slopes, name: str, faces: Faces, upper: bool) -> Fixed:
     """State of a field on the lower or upper side of each face; outside, what the boundary condition says."""
     each = np.arange(faces.size, dtype=np.int64)
     own, other = (faces.right, faces.left) if upper else (faces.left, faces.right)
-    taps = _state_taps(plan, cells, name, faces.axis, each, own, -1 if upper else 1)
+    taps = _state_taps(plan, slopes, name, faces.axis, each, own, -1 if upper else 1)
     outside = faces.sides[1 if upper else 0]
     constant = np.zeros(faces.size)
     if outside.size:
         beyond: Ghost = ghost(plan, name, faces.axis, int(upper), other[outside])
-        mirrored = _state_taps(plan, cells, name, faces.axis, outside, other[outside], 1 if upper else -1)
+        mirrored = _state_taps(plan, slopes, name, faces.axis, outside, other[outside], 1 if upper else -1)
         taps += [entry.scaled_by(beyond.weight[np.searchsorted(outside, entry.row)]) for entry in mirrored]
         constant[outside] = beyond.constant
     return block.sum(taps, constant)
 
 
 def _state_taps(
-    plan: Plan, cells: Reconstruction, name: str, axis: int, row: Integers, column: Integers, sign: int
+    plan: Plan, slopes: Slopes, name: str, axis: int, row: Integers, column: Integers, sign: int
 ) -> list[Tap]:
-    slopes = [tap(cells.slopes[name, axis], row, column, sign)] if (name, axis) in cells.slopes else []
-    changes = [tap(change, row, column) for change in cells.changes.get(name, ())]
-    return [tap(plan.signals[name], row, column), *slopes, *changes]
+    tilted = [tap(slopes[name, axis], row, column, sign)] if (name, axis) in slopes else []
+    changes = [tap(change, row, column) for change in plan.changes.get(name, ())]
+    return [tap(plan.signals[name], row, column), *tilted, *changes]

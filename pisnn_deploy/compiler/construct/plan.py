@@ -69,6 +69,8 @@ class Plan:
         Whether programs may multiply two values.
     levels : dict of str to Signal
         Levels made so far that several populations use.
+    changes : dict of str to list of Signal
+        What half a time step changes in each cell of a field; what is computed of fields then is second order in time.
     """
 
     law: Law
@@ -83,6 +85,7 @@ class Plan:
     scheme: str = "muscl"
     multiplies: bool = True
     levels: dict[str, Signal] = field(default_factory=dict)
+    changes: dict[str, list[Signal]] = field(default_factory=dict)
 
     def block(self, name: str, size: int, where: str) -> Block:
         """Neurons to compute with."""

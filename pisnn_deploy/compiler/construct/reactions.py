@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from pisnn_deploy.compiler.construct.assembly import Block, Signal, tap
+from pisnn_deploy.compiler.construct.assembly import Block, tap
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, Real
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.laws.expression import Expression, free_names
 
 
-def rates_of_cells(
-    plan: Plan, expressions: Mapping[str, Expression], changes: Mapping[str, Sequence[Signal]]
-) -> dict[str, Term | float]:
+def rates_of_cells(plan: Plan, expressions: Mapping[str, Expression]) -> dict[str, Term | float]:
     """Build the population of the rates of all sources and exchanges.
 
     Parameters
     ----------
     expressions : mapping of str to Expression
         Rate of each, by its place in the law.
-    changes : mapping of str to sequence of Signal
-        What half a time step of the fluxes changes in each field, where that is known.
 
     Returns
     -------
@@ -33,7 +29,7 @@ def rates_of_cells(
     block = plan.block("rates", plan.grid.cells, "law.sources")
     names = {name for expression in expressions.values() for name in free_names(expression)}
     for name in (name for name in plan.law.fields if name in names):
-        taps = [tap(signal, cells, cells) for signal in (plan.signals[name], *changes.get(name, ()))]
+        taps = [tap(signal, cells, cells) for signal in (plan.signals[name], *plan.changes.get(name, ()))]
         block.fixed.name(name, block.fixed.clamped(block.sum(taps), *plan.ranges[name]))
     rates: dict[str, Term | float] = {}
     for place, expression in expressions.items():
