@@ -7,6 +7,7 @@ from dataclasses import replace
 from pisnn_deploy.compiler.analysis.growth import require_stable_floats
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.passes.construct import Construct
+from pisnn_deploy.compiler.passes.measure_law import MeasureLaw
 from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
 from pisnn_deploy.compiler.search import better_threshold, finest_that_fits
@@ -42,7 +43,9 @@ def compile_integers(graph: IntegerGraph, options: CompileOptions, report: Repor
         if value not in ("none", "c-lif"):
             raise UsageError(f"`{option}` {value}: only graphs of a flux network support it")
     named = replace(graph, profile=options.profile.name)
-    compiled, records = run_passes(named, asked((*INTEGERS, *PLACING), options), report)
+    measuring = (MeasureLaw(),) if graph.spec.equation == "law" else ()
+    passes = (*asked(INTEGERS, options), *measuring, *asked(PLACING, options))
+    compiled, records = run_passes(named, passes, report)
     done: IntegerGraph = replace(compiled, history=(*graph.history, *records))
     return done
 

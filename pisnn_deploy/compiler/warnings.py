@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from pisnn_deploy.compiler.analysis.departure import follow
 from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_limiter, worst_wave
+from pisnn_deploy.compiler.analysis.law_run import run_from_start, steps_to_run
 from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.graph import IntegerGraph
@@ -131,7 +132,16 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (too_many_chips,)
+def law_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Warn that a run from a law's own start leaves the operating range of a field."""
+    if graph.spec.equation != "law" or graph.quantisation.steps:
+        return
+    run = run_from_start(graph, steps_to_run(graph, graph.spec))
+    if run.departure:
+        yield f"start: a run from the law's own start stops: {run.departure}; widen `range` in the recipe"
+
+
+RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (too_many_chips, law_that_leaves)
 """Rules for graphs without a flux network."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pisnn_deploy.compiler import CompileOptions, GraphOptions, compile_law
 from pisnn_deploy.core.errors import DoesNotFit, UsageError
 from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.wellformed import defects
-from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.laws.spec import LawSpec, read_law
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.target import load_profile
@@ -55,7 +56,8 @@ def test_laws_are_compiled_and_proved_again(make: Any, coding: Any) -> None:
     options = CompileOptions(None, load_profile("loihi2"), GraphOptions(coding=coding))
     graph = compile_law(make(), (24,), options)
     assert defects(graph) == []
-    assert [record.name for record in graph.history] == ["construct", "schedule", "bound", "prove", "place"]
+    names = ["construct", "schedule", "bound", "prove", "measure-law", "place"]
+    assert [record.name for record in graph.history] == names
     assert [finding for finding in check_certificate(graph) if not finding.holds] == []
 
 
@@ -157,3 +159,31 @@ def test_the_start_is_the_average_of_each_cell() -> None:
     edges = np.linspace(0, 1, 33)
     exact = 0.5 - 0.3 * np.diff(np.cos(2 * np.pi * edges)) / (2 * np.pi) * 32
     assert np.abs(graph.initial * field.value_per_quantum - exact).max() <= field.value_per_quantum
+
+
+def test_the_error_against_an_exact_solution_is_measured() -> None:
+    spec = read_law(Path(__file__).parents[1] / "laws" / "recipes" / "lwr.yaml")
+    errors = {}
+    for cells in (32, 64):
+        graph = compile_law(spec, (cells,), LOIHI2)
+        assert graph.quantisation.steps == round(spec.time / graph.time_step)
+        errors[cells] = graph.quantisation.relative_l2_integer
+    assert errors[32] is not None and errors[64] is not None
+    assert 0 < errors[64] < errors[32] < 0.1
+    unmeasured = compile_law(traffic(), (32,), LOIHI2).quantisation
+    assert unmeasured.relative_l2_integer is None and unmeasured.steps > 0
+
+
+def test_a_run_that_leaves_the_range_is_a_warning(tmp_path: Path) -> None:
+    growing = recipe(
+        {"fields": ["u"], "sources": {"u": {"rain": "2 - u"}}}, initial={"u": "0.5"}, range={"u": [0, 0.7]}, mesh=[8]
+    )
+    path = written(growing, tmp_path)
+    graph, provenance = compile_requested(compile_request(str(path)))
+    assert graph.quantisation.steps == 0
+    (warning,) = (sentence for sentence in provenance["warnings"] if sentence.startswith("start: "))
+    assert re.fullmatch(
+        r"start: a run from the law's own start stops: after \d+ PDE steps u is \d\.\d+ in cell 0, outside its range "
+        r"0 to 0\.7\d*; widen `range` in the recipe",
+        warning,
+    ), warning
