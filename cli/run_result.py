@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +12,9 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.plausibility import plausibility
+
+MOST_LEDGERS = 40
+"""Most ledgers that the table lists."""
 
 
 def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
@@ -23,12 +26,13 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
         See `pisnn_deploy.project.run_result`.
     """
     plausible = plausibility(graph, run)
-    mass, error = result["mass"], result["error"]
+    error = result["error"]
     colour = "green" if result["verdict"] == "conserved" else "red"
     rows: list[Row] = [
         ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
-        *_balance(graph, run, mass),
+        *_balances(run),
+        *_ledgers(graph, run),
         ("violations", _violations(result)),
         ("plausible", Text(plausible.summary, "" if plausible.holds else "bold yellow")),
     ]
@@ -59,17 +63,30 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
     return rows
 
 
-def _balance(graph: IntegerGraph, run: Run, mass: Mapping[str, int]) -> list[Row]:
-    """Masses of the first and the last kept row."""
+def _balances(run: Run) -> Iterator[Row]:
+    """Masses of the first and the last kept row, for each set of fields that channels join."""
     if not run.trace.step.size:
-        return [("mass", "no PDE step was kept")]
+        yield "mass", "no PDE step was kept"
+        return
     end = "the end" if run.trace.step[-1] == run.steps and not run.failure else f"PDE step {run.trace.step[-1]}"
-    rows: list[Row] = [("mass", f"{mass['initial']} quanta at the start, {mass['final']} at {end}")]
-    if graph.mesh.reservoirs:
-        verb = "gave" if mass["ledger"] < 0 else "took"
-        rows.append(("ledgers", f"reservoirs {verb} {abs(mass['ledger'])} quanta"))
-    rows.append(("drift", f"{mass['drift']} quanta"))
-    return rows
+    balances = run.verdict.balances
+    for balance, fields in zip(balances, run.trace.columns.joined, strict=True):
+        of = f" of {' and '.join(balance.fields)}" if len(balances) > 1 else ""
+        yield f"mass{of}", f"{balance.initial} quanta at the start, {balance.final} at {end}"
+        if any(field.field.reservoirs.size for field in fields):
+            verb = "gave" if balance.ledger < 0 else "took"
+            yield f"ledgers{of}", f"reservoirs {verb} {abs(balance.ledger)} quanta"
+        yield f"drift{of}", f"{balance.drift} quanta"
+
+
+def _ledgers(graph: IntegerGraph, run: Run) -> Iterator[Row]:
+    """What each ledger took or gave, in quanta and in physical units."""
+    lines = [(field, name, gain) for field, gains in run.ledgers().items() for name, gain in gains.items()]
+    for field, name, gain in lines[:MOST_LEDGERS]:
+        of = f" of {field}" if len(graph.fields) > 1 else ""
+        yield f"ledger {name}{of}", f"{'gave' if gain.quanta < 0 else 'took'} {abs(gain.quanta)} quanta, {abs(gain.amount):.6g}"
+    if len(lines) > MOST_LEDGERS:
+        yield "ledgers", f"{len(lines) - MOST_LEDGERS} more are in the output of --json"
 
 
 def _violations(result: Mapping[str, Any]) -> str:

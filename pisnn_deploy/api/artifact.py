@@ -22,7 +22,6 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import (
     artifact_bytes,
     read_sealed_artifact,
-    require_one_field,
     warnings_in,
     write_artifact,
 )
@@ -85,7 +84,6 @@ def load(path: str | PathLike[str]) -> CompiledArtifact:
         The file cannot be read, is not an artifact, or was changed after its certificate was issued.
     """
     read = read_sealed_artifact(Path(path))
-    require_one_field(Path(path), read.graph)
     return CompiledArtifact(read.graph, read.provenance)
 
 
@@ -128,7 +126,7 @@ class CompiledArtifact:
         self,
         steps: int | None = None,
         *,
-        initial: str | PathLike[str] | ArrayLike | None = None,
+        initial: str | PathLike[str] | ArrayLike | Mapping[str, ArrayLike] | None = None,
         strict: bool = False,
         progress: Progress | None = None,
         **options: Unpack[SimulateKeywords],
@@ -139,9 +137,10 @@ class CompiledArtifact:
         ----------
         steps : int, optional
             Number of PDE steps (default: to the problem's final time).
-        initial : str, path or array of the mesh's shape, optional
+        initial : str, path, array of the mesh's shape or mapping of such arrays, optional
             Name of an initial condition, a ``.npy`` file, or cell averages in physical units (default: the problem's
-            own initial condition).
+            own initial condition). Several fields are a mapping by their names, or an array or file with one axis more
+            before those of the mesh.
         strict : bool
             Whether to fail if the run is violated or implausible, or its plausibility cannot be judged.
         progress : callable, optional

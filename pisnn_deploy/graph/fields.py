@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import pydantic
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.stored import (
     LEFT_OUT_IF_EMPTY,
     Arrays,
@@ -157,6 +158,48 @@ class Field(Stored):
             Mass per capacity of each cell.
         """
         return mass if self.holds_alike else mass * self.inverse_volume
+
+    def values(self, mass: Integers) -> Floats:
+        """Cell values of masses.
+
+        Parameters
+        ----------
+        mass : int64 array [..., cells]
+            Masses of the cells, in quanta.
+
+        Returns
+        -------
+        float64 array [..., cells]
+            Cell averages.
+        """
+        return np.asarray(self.levels(mass) * self.value_per_quantum, np.float64)
+
+    def masses(self, values: Floats) -> Integers:
+        """Convert cell values to masses in quanta, each rounded to the nearest integer.
+
+        Parameters
+        ----------
+        values : float64 array [cells]
+            Cell averages.
+
+        Returns
+        -------
+        int64 array [cells]
+            Masses in quanta.
+
+        Raises
+        ------
+        UsageError
+            A value is not finite, or too large to be an exact integer mass.
+        """
+        scaled = values / self.value_per_quantum
+        if not self.holds_alike:
+            scaled = scaled / self.inverse_volume
+        unusable = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
+        if unusable.size:
+            cell = int(unusable[0])
+            raise UsageError(f"cell {cell}: value {values[cell]} is not a finite number of at most 2^53 quanta")
+        return np.asarray(np.rint(scaled), np.int64)
 
     def holdings(self, mass: Integers) -> Integers:
         """Masses of the cells, followed by empty ledgers.

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph.annotations import (
     UTILISATION,
@@ -238,12 +237,20 @@ class IntegerGraph:
         ends = {*self.holders, *(channels.population for channels in self.channels)}
         return tuple(population for population in self.populations if population.name not in ends)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the values of all fields: that of the mesh, with the number of fields before it if it is not one."""
+        several = (len(self.fields),) if len(self.fields) > 1 else ()
+        return (*several, *self.mesh.shape)
+
     @cached_property
     def initial(self) -> Integers:
-        """Default masses of the cells at the start of a run, int64 [cells]."""
-        holders = self.population(self.sole_field.holder)
-        (state,) = holders.program.states
-        return holders.started()[state][: self.sole_field.cells]
+        """Default masses of the cells at the start of a run, field by field, int64 [cells]."""
+        parts = []
+        for conserved in self.fields:
+            (start,) = self.population(conserved.holder).started().values()
+            parts.append(start[: conserved.cells])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
     def quantum(self) -> float:
@@ -315,7 +322,7 @@ class IntegerGraph:
         Parameters
         ----------
         values : float64 array [cells]
-            Cell averages.
+            Cell averages, field by field.
 
         Returns
         -------
@@ -328,14 +335,8 @@ class IntegerGraph:
             A value is not finite, or too large to be an exact integer mass.
         """
         flat = np.asarray(values, np.float64).reshape(-1)
-        scaled = flat / self.value_per_quantum
-        if not self.sole_field.holds_alike:
-            scaled = scaled / self.sole_field.inverse_volume
-        unusable = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
-        if unusable.size:
-            cell = int(unusable[0])
-            raise UsageError(f"cell {cell}: value {flat[cell]} is not a finite number of at most 2^53 quanta")
-        return np.asarray(np.rint(scaled), np.int64)
+        parts = flat.reshape(len(self.fields), -1)
+        return np.concatenate([conserved.masses(part) for conserved, part in zip(self.fields, parts, strict=True)])
 
     def values(self, mass: Integers) -> NDArray[np.float64]:
         """Cell values of the given masses.
@@ -343,21 +344,29 @@ class IntegerGraph:
         Parameters
         ----------
         mass : int64 array [..., cells]
-            Masses in quanta.
+            Masses in quanta, field by field.
 
         Returns
         -------
         float64 array [..., cells]
             Cell averages.
         """
-        return np.asarray(self.sole_field.levels(mass) * self.value_per_quantum, np.float64)
+        if len(self.fields) == 1:
+            return self.fields[0].values(mass)
+        parts = mass.reshape(*mass.shape[:-1], len(self.fields), self.mesh.cells)
+        values = [conserved.values(parts[..., number, :]) for number, conserved in enumerate(self.fields)]
+        return np.concatenate(values, axis=-1)
 
     @property
     def starts_inside(self) -> bool:
-        """Whether the initial masses lie within the operating window."""
-        levels = self.sole_field.levels(self.initial)
-        return self.window.lower <= int(levels.min()) and int(levels.max()) <= self.window.upper
+        """Whether the initial masses lie within the operating windows."""
+        parts = self.initial.reshape(len(self.fields), -1)
+        levels = [conserved.levels(part) for conserved, part in zip(self.fields, parts, strict=True)]
+        return all(
+            conserved.window.lower <= int(level.min()) and int(level.max()) <= conserved.window.upper
+            for conserved, level in zip(self.fields, levels, strict=True)
+        )
 
     def reservoir_values(self) -> NDArray[np.float64]:
-        """Cell values that the reservoirs show, float64 [reservoirs]."""
-        return np.asarray(self.sole_field.reservoirs * self.value_per_quantum, np.float64)
+        """Cell values that the reservoirs show, field by field, float64 [reservoirs]."""
+        return np.concatenate([conserved.reservoirs * conserved.value_per_quantum for conserved in self.fields])

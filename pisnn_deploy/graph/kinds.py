@@ -112,11 +112,12 @@ def starting_from(graph: IntegerGraph, mass: Integers) -> IntegerGraph:
 
     Parameters
     ----------
-    graph : IntegerGraph
-        Of one field.
     mass : int64 array [cells]
-        Masses in quanta.
+        Masses in quanta, field by field.
     """
-    field = graph.sole_field
-    holder = graph.population(field.holder)
-    return graph.with_populations(replace(holder, start={holder.program.states[0]: field.holdings(mass)}))
+    parts = mass.reshape(len(graph.fields), -1)
+    starting = []
+    for field, part in zip(graph.fields, parts, strict=True):
+        holder = graph.population(field.holder)
+        starting.append(replace(holder, start={holder.program.states[0]: field.holdings(part)}))
+    return graph.with_populations(*starting)

@@ -10,6 +10,7 @@ from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.formats.reading import Request
+from pisnn_deploy.graph.traits import SEVERAL_FIELDS, refuse
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.model_file import is_artifact, read_model
@@ -56,12 +57,20 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     def graph() -> Source:
         return read_graph(name) if source is None else source
 
+    def graph_of_one_field() -> Source:
+        read = graph()
+        refuse(read.graph, f"export --to {to}", (SEVERAL_FIELDS,), "use `to` onnx")
+        return read
+
     if to == "onnx":
         return _write_onnx(name, graph, path, loop)
     if to == "lava":
-        return _write_lava(name, graph, path)
+        return _write_lava(name, graph_of_one_field, path)
     check_outputs([path], [name])
-    content, facts = exported_network(name, to) if source is None else graph_network(source, to)
+    if source is None and not is_artifact(Path(name)):
+        content, facts = exported_network(name, to)
+    else:
+        content, facts = graph_network(graph_of_one_field(), to)
     write_whole(path, content)
     return {"file": str(path), "format": to, "bytes": len(content), **facts}
 

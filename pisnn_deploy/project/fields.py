@@ -21,7 +21,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     path : Path
         Floats or integers of any width and byte order; no pickle.
     shape : tuple of int
-        Shape of the mesh; nothing larger is read.
+        Shape of the values of all fields; nothing larger is read.
 
     Returns
     -------

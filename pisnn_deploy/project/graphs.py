@@ -8,7 +8,7 @@ from pathlib import Path
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_sealed_artifact, require_one_field
+from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_sealed_artifact
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.request import CompileRequest
@@ -34,7 +34,6 @@ def read_graph(name: str) -> Artifact:
     """
     if is_file_name(name):
         artifact = read_sealed_artifact(Path(name))
-        require_one_field(Path(name), artifact.graph)
     else:
         graph, provenance = compile_requested(CompileRequest(name))
         artifact = Artifact(graph, provenance, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest())

@@ -40,7 +40,8 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
     UsageError
         There are too many for any run: the time step of a file is untrusted.
     """
-    steps = problem_of(graph).horizon / graph.time_step
+    horizon = graph.spec.time if graph.spec.equation == "law" else problem_of(graph).horizon
+    steps = horizon / graph.time_step
     if graph.materials is not None:
         steps = min(steps, STEPS_IN_A_MEDIUM)
     if not steps <= MOST_STEPS:
@@ -57,9 +58,11 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     Raises
     ------
     UsageError
-        The problem has none of that name, or the mesh is not a grid.
+        The problem has none of that name, the mesh is not a grid, or the graph is that of a law.
     """
     grid = graph.mesh.grid
+    if graph.spec.equation == "law":
+        raise UsageError(f"{name}: a law has no named initial conditions; give a field as .npy")
     if grid is None:
         raise UsageError(f"{name}: an unstructured mesh has no named initial conditions; give a field as .npy")
     return problem_of(graph).initial(grid, graph.reservoir_values(), name)
@@ -130,35 +133,38 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
     Parameters
     ----------
     values : float64 array [cells]
-        Finite cell averages.
+        Finite cell averages, field by field.
     name : str
-        Name of the field in messages.
+        Name of the values in messages.
 
     Returns
     -------
     int64 array [cells]
-        In quanta.
+        In quanta, field by field.
 
     Raises
     ------
     UsageError
         A cell or a face is outside the operating range.
     """
-    window, scale = graph.window, graph.value_per_quantum
-    # In floats first: a value may be too large for an integer mass.
-    weight = graph.sole_field.inverse_volume
-    rounded = np.rint(values / (scale * weight)) * weight
-    outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
-    if outside.size:
-        cell = int(outside[0])
-        raise UsageError(
-            f"{name}: cell {cell} has the value {values[cell]:g}, outside the operating range "
-            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with `value_range` LOWER,UPPER to widen it"
-        )
+    for field, part in zip(graph.fields, values.reshape(len(graph.fields), -1), strict=True):
+        window, scale, weight = field.window, field.value_per_quantum, field.inverse_volume
+        # In floats first: a value may be too large for an integer mass.
+        rounded = np.rint(part / (scale * weight)) * weight
+        outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
+        if outside.size:
+            cell = int(outside[0])
+            of = f" of {field.name}" if len(graph.fields) > 1 else ""
+            remedy = "change the law's `range`" if graph.spec.equation == "law" else _WIDER_RANGE
+            raise UsageError(
+                f"{name}: cell {cell}{of} has the value {part[cell]:g}, outside the operating range "
+                f"{window.lower * scale:g} to {window.upper * scale:g}; {remedy} to widen it"
+            )
     mass = graph.mass(values)
-    if window.difference is not None:
+    difference = None if graph.spec.equation == "law" else graph.window.difference
+    if difference is not None:
         levels = np.concatenate([mass, graph.sole_field.reservoirs])
-        limits = _largest_differences(graph, window.difference)
+        limits = _largest_differences(graph, difference)
         steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
         if steep.size:
             raise UsageError(
@@ -166,6 +172,9 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
                 "widen it"
             )
     return mass
+
+
+_WIDER_RANGE = "compile with `value_range` LOWER,UPPER"
 
 
 def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | None:
@@ -193,7 +202,7 @@ def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], F
     name : str or None
         As for `reference_of`.
     """
-    if graph.materials is not None:
+    if graph.materials is not None or graph.spec.equation == "law":
         return None
     return partial(problem_of(graph).reference, graph.grid, graph.reservoir_values(), name=name)
 

@@ -11,7 +11,7 @@ from typing import Any
 from pisnn_deploy import __version__
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.faults.outcome import outcomes
-from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph import Field, IntegerGraph
 from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.runs.plausibility import plausibility
@@ -37,11 +37,16 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
         "mesh": list(graph.mesh.shape),
         "cells": graph.mesh.cells,
         "faces": graph.mesh.faces,
+        "fields": [_field(field) for field in graph.fields],
         "steps": run.steps,
         "time_steps": run.time_steps,
         "period": graph.period,
         "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
         "mass": run.verdict.balances[0].figures() if len(run.verdict.balances) == 1 else None,
+        "balances": [{"fields": balance.fields, **balance.figures()} for balance in run.verdict.balances],
+        "ledgers": {
+            field: {name: gain._asdict() for name, gain in gains.items()} for field, gains in run.ledgers().items()
+        },
         "violations": run.violations,
         "plausible": plausibility(graph, run).to_dict(),
         # Domains do not count spikes, because those in halos are sent twice.
@@ -58,6 +63,16 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
     if simulation.comparison is not None:
         result["against"] = _comparison(simulation)
     return result
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "unit": field.unit or None,
+        "quantum": field.quantum,
+        "value_per_quantum": field.value_per_quantum,
+        "reservoirs": int(field.reservoirs.size),
+    }
 
 
 def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None:

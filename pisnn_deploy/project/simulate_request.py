@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_DOMAINS = 1 << 16
 
-Start = str | Path | ArrayLike | None
+Start = str | Path | ArrayLike | Mapping[str, ArrayLike] | None
 """A named initial condition, a file of cell averages, or the averages (default: the problem's own)."""
 
 
@@ -58,8 +59,9 @@ class Length:
     ----------
     steps : int or None
         Number of PDE steps (default: to the problem's final time).
-    initial : str, Path, float64 array of the mesh's shape, or None
-        A named initial condition, a .npy file, or cell averages; the problem's own if None.
+    initial : str, Path, float64 array of the mesh's shape, mapping of str to such arrays, or None
+        A named initial condition, a .npy file, cell averages, or those of each field; the problem's own if None. Arrays
+        and files of several fields have one axis more, before those of the mesh.
     every : int or None
         Keep each ``every``-th PDE step (default: about 400 steps in all).
     everything : bool
@@ -207,7 +209,7 @@ class SimulateRequest:
 
 def simulate_request(
     steps: int | None = None,
-    initial: str | PathLike[str] | ArrayLike | None = None,
+    initial: str | PathLike[str] | ArrayLike | Mapping[str, ArrayLike] | None = None,
     **options: Unpack[SimulateKeywords],
 ) -> SimulateRequest:
     """Build a request from keywords, whichever group they belong to.

@@ -23,6 +23,7 @@ from pisnn_deploy.core.optional import is_installed, require
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of, starting_from
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.listener import UNHEARD, Listener
@@ -41,6 +42,7 @@ from pisnn_deploy.runs.comparison import Comparison, compare
 from pisnn_deploy.runs.fast import SlowRunWarning
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 from pisnn_deploy.runs.recording import SUFFIX, discard, recording
+from pisnn_deploy.runs.run import row_bytes
 from pisnn_deploy.runs.segments import run_in_segments
 
 ROWS_WITHOUT_SAVING = 400
@@ -194,20 +196,27 @@ def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64]
     if isinstance(initial, str):
         return admitted_mass(graph, named_start(graph, initial), initial), initial
     if isinstance(initial, Path):
-        return admitted_mass(graph, read_field(initial, graph.mesh.shape).reshape(-1), str(initial)), None
+        return admitted_mass(graph, read_field(initial, graph.shape).reshape(-1), str(initial)), None
     return admitted_mass(graph, _cell_averages(graph, initial), "initial"), None
 
 
-def _cell_averages(graph: IntegerGraph, initial: ArrayLike) -> NDArray[np.float64]:
+def _cell_averages(graph: IntegerGraph, initial: ArrayLike | Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    averages: Any = initial
+    if isinstance(initial, Mapping):
+        names = [field.name for field in graph.fields]
+        if sorted(initial) != sorted(names):
+            raise UsageError(f"`initial`: has the fields {', '.join(map(str, initial))}, the graph {', '.join(names)}")
+        averages = [initial[name] for name in names] if len(names) > 1 else initial[names[0]]
     try:
-        values = np.asarray(initial, np.float64)
+        values = np.asarray(averages, np.float64)
     except (TypeError, ValueError) as error:
         raise UsageError(f"`initial`: not an array of numbers ({error})") from error
-    if values.shape != graph.mesh.shape:
-        raise UsageError(f"`initial`: has shape {values.shape}, the mesh has {graph.mesh.shape}")
+    if values.shape != graph.shape:
+        owner = "the mesh has" if len(graph.fields) == 1 else "the fields have"
+        raise UsageError(f"`initial`: has shape {values.shape}, {owner} {graph.shape}")
     bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
     if bad.size:
-        raise UsageError(f"`initial`: cell {int(bad[0])} is not finite")
+        raise UsageError(f"`initial`: cell {int(bad[0]) % graph.mesh.cells} is not finite")
     return values.reshape(-1)
 
 
@@ -216,12 +225,13 @@ def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
     length, save, divided = request.length, request.trace.path, request.division.domains is not None
     steps = steps_to_horizon(graph) if length.steps is None else length.steps
     everything = length.everything and save is None and not divided  # recordings and domains do not keep them
-    row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
+    bytes_of_row = row_bytes(graph, everything=everything)
     every = length.every
     if every is None:
-        rows = max(1, min(ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING, BYTES_WITHOUT_SAVING // row_bytes - 2))
+        most = ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING
+        rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
         every = 1 if save else max(1, -(-steps // rows))
-    _require_room(save, steps // every + 2, row_bytes)
+    _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
     return RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers)
 
@@ -311,19 +321,47 @@ def _recording_of(save: Path) -> Path:
 
 
 def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
-    trace, face = run.trace, face_of(graph)
+    trace = run.trace
     meta = {
-        "quantum": graph.quantum,
-        "theta": None if face is None else 1 << face.packet_exponent,
+        **(_of_one_field(graph) if is_of_one_field(graph) else _of_fields(run)),
         "time_step": graph.time_step,
         "artifact": digest,
         "backend": run.backend,
     }
+    ledgers = run.ledgers()
+    if ledgers:
+        meta["ledgers"] = {
+            field: {name: gain.quanta for name, gain in gains.items()} for field, gains in ledgers.items()
+        }
     return {
         "step": trace.step,
-        "mass": trace.mass.reshape(-1, *graph.mesh.shape),
+        "mass": trace.mass.reshape(-1, *graph.shape),
         "ledger": trace.ledger,
         "transported": trace.transported,
         "in_flight": trace.in_flight,
         "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
+    }
+
+
+def _of_one_field(graph: IntegerGraph) -> dict[str, Any]:
+    face = face_of(graph)
+    return {"quantum": graph.quantum, "theta": None if face is None else 1 << face.packet_exponent}
+
+
+def _of_fields(run: Run) -> dict[str, Any]:
+    """Names and quanta of fields, and where the arrays of a trace have their reservoirs and channels."""
+    columns = run.trace.columns
+    return {
+        "fields": [
+            {
+                "name": part.name,
+                "quantum": part.field.quantum,
+                "value_per_quantum": part.field.value_per_quantum,
+                "reservoirs": [part.reservoirs.start, part.reservoirs.stop],
+            }
+            for part in columns.fields
+        ],
+        "channels": [
+            {"population": part.population, "columns": [part.part.start, part.part.stop]} for part in columns.channels
+        ],
     }

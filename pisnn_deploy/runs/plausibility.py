@@ -209,10 +209,15 @@ class Plausibility:
 def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
     """Judge the plausibility of a run from its trace and the certificate of its graph."""
     claim = None if graph.certificate is None else graph.certificate.stability
-    # Waves, also damped ones, may exceed the range of their start.
-    swings = graph.model_spec.damping is not None or bool(decay_constants(graph.sole_channels.program))
-    bounded = None if swings or not run.trace.step.size else _bounded(graph, run)
+    bounded = _bounded(graph, run) if run.trace.step.size and _has_maximum_principle(graph) else None
     return Plausibility(bounded, claim, run.verdict.reason)
+
+
+def _has_maximum_principle(graph: IntegerGraph) -> bool:
+    """Whether values must stay in the range of their start, which waves, also damped ones, and most laws may leave."""
+    if graph.spec.equation == "law":
+        return False
+    return graph.spec.damping is None and not decay_constants(graph.sole_channels.program)
 
 
 def _bounded(graph: IntegerGraph, run: Run) -> Bounded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.columns import Columns, columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import first_kept_current
-from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, totals_of
+from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, exact_sums, totals_of
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -150,6 +151,21 @@ def require_room(graph: IntegerGraph, options: RunOptions) -> None:
 LARGEST_SUM = (1 << 63) - 1
 
 
+class LedgerGain(NamedTuple):
+    """What the reservoirs of a ledger have taken since the start, less what they gave.
+
+    Attributes
+    ----------
+    quanta : int
+        In quanta of the field.
+    amount : float
+        In physical units: value times volume.
+    """
+
+    quanta: int
+    amount: float
+
+
 @dataclass(frozen=True)
 class Trace:
     """Recorded integers of a run.
@@ -195,6 +211,19 @@ class Trace:
         )
         flux = None if self.flux is None else self.flux[rows]
         return Trace(self.step[rows], mass, ledger, transported, in_flight, self.columns, flux)
+
+    def ledgers(self) -> dict[str, dict[str, LedgerGain]]:
+        """Return what each ledger has taken up to the last row, by field and name; fields without ledgers are left out.
+
+        Names are sides, groups of the mesh, or sources of a law.
+        """
+        gains: dict[str, dict[str, LedgerGain]] = {}
+        for columns in self.columns.fields if self.step.size else ():
+            last = self.ledger[-1:, columns.reservoirs]
+            for name, reservoirs in columns.ledgers.items():
+                (quanta,) = exact_sums(last[:, reservoirs])
+                gains.setdefault(columns.name, {})[name] = LedgerGain(quanta, quanta * columns.field.quantum)
+        return gains
 
     def totals(self) -> list[int]:
         """Total mass of cells and ledgers in each row, if channels join all fields.
@@ -317,6 +346,10 @@ class Run:
     wall_seconds: float
     end: RunState | None = None
     detections: tuple[Detection, ...] = ()
+
+    def ledgers(self) -> dict[str, dict[str, LedgerGain]]:
+        """Return what each ledger has taken up to the last row, see `Trace.ledgers`."""
+        return self.trace.ledgers()
 
     @cached_property
     def verdict(self) -> Verdict:

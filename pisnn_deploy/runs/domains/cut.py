@@ -21,7 +21,7 @@ from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
 from pisnn_deploy.graph.parts import Part, restricted
-from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, refuse
+from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEVERAL_FIELDS, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
 
@@ -84,7 +84,7 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     UsageError
         If the mesh has no rows or too few, or the graph uses stock processes.
     """
-    refuse(graph, "domains", (OFF_GRID, MATERIALS, LATE), "run it undivided")
+    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE), "run it undivided")
     rows, halo = graph.grid.shape[0], reach(graph) * rounds
     bounds = [rows * part // parts for part in range(parts + 1)]
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))
