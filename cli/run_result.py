@@ -47,7 +47,9 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
             healed = ", healed" if outcome["healed"] else ""
             text = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
         rows.append(("fault", Text(f"{outcome['spec']}: {text}")))
-    if error is not None:
+    if graph.spec.equation == "law":
+        rows += _law_errors(error)
+    elif error is not None:
         text = error_text(error["relative_l2"], error["reference_error"])
         known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
         rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
@@ -87,6 +89,20 @@ def _ledgers(graph: IntegerGraph, run: Run) -> Iterator[Row]:
         yield f"ledger {name}{of}", f"{'gave' if gain.quanta < 0 else 'took'} {abs(gain.quanta)} quanta, {abs(gain.amount):.6g}"
     if len(lines) > MOST_LEDGERS:
         yield "ledgers", f"{len(lines) - MOST_LEDGERS} more are in the output of --json"
+
+
+def _law_errors(error: Mapping[str, Any] | None) -> Iterator[Row]:
+    """Errors of the fields of a law."""
+    if error is None:
+        return
+    if "reason" in error:
+        yield "error", f"not known: {error['reason']}"
+        return
+    for name, figures in error["fields"].items():
+        relative = figures["relative_l2"]
+        text = f"largest {figures['largest']:.2e}" if relative is None else f"{relative:.2e} (relative L2)"
+        yield f"error of {name}", f"{text} at time {error['time']:.4f}; known to {figures['reference_error']:.0e} a cell"
+    yield "reference", error["reference"]
 
 
 def _violations(result: Mapping[str, Any]) -> str:

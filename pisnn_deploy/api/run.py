@@ -16,12 +16,14 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.project.run_result import result_of, versions
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.comparison import Comparison
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
+from pisnn_deploy.runs.run import LedgerGain
 
 if TYPE_CHECKING:
     import xarray
@@ -65,7 +67,10 @@ class SimulationRun:
 
     @property
     def drift(self) -> int:
-        """Change of the total mass of cells and ledgers between the first and last kept step, in quanta; must be 0."""
+        """Change of the total mass of cells and ledgers between the first and last kept step, in quanta; must be 0.
+
+        With several sets of fields that channels join, that of the set where it is largest.
+        """
         return self.run.verdict.drift
 
     @property
@@ -85,18 +90,33 @@ class SimulationRun:
 
     @property
     def mass(self) -> Integers:
-        """Mass in quanta of each kept step, int64 [n, *mesh]."""
-        return self.run.trace.mass.reshape(-1, *self.graph.mesh.shape)
+        """Mass in quanta of each kept step, int64 [n, *mesh], or [n, fields, *mesh] of several fields."""
+        return self.run.trace.mass.reshape(-1, *self.graph.shape)
 
     @property
     def values(self) -> Field:
-        """Cell averages in physical units of each kept step, float64 [n, *mesh]."""
-        return self.graph.values(self.run.trace.mass).reshape(-1, *self.graph.mesh.shape)
+        """Cell averages in physical units of each kept step, float64 [n, *mesh], or [n, fields, *mesh] of several."""
+        return self.graph.values(self.run.trace.mass).reshape(-1, *self.graph.shape)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Cell averages in physical units of each kept step, by field, float64 [n, *mesh]."""
+        trace, shape = self.run.trace, self.graph.mesh.shape
+        return {
+            part.name: part.field.values(trace.mass[:, part.cells]).reshape(-1, *shape) for part in trace.columns.fields
+        }
+
+    @property
+    def ledgers(self) -> dict[str, dict[str, LedgerGain]]:
+        """What each ledger took up to the last kept step, by field and by name: a side, a group or a source."""
+        return self.run.ledgers()
 
     @property
     def relative_l2(self) -> float | None:
-        """Relative L2 error at the last kept step; None if no reference is known, or it is 0."""
+        """Relative L2 error at the last kept step; None if no reference is known, or it is 0, or of several fields."""
         mass = self.run.trace.mass
+        if len(self.graph.fields) > 1:
+            return None
         return relative_l2(self.graph.values(mass[-1]), self.reference) if len(mass) else None
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
@@ -170,7 +190,8 @@ class SimulationRun:
         -------
         xarray.Dataset
             ``value`` (float64) and ``mass`` (int64) over time and the axes of the mesh, ``ledger`` over time and
-            reservoirs, ``transported`` over time and faces.
+            reservoirs, ``transported`` over time and faces. Several fields have a variable each, with the name of the
+            field, and ``NAME_mass`` and ``NAME_ledger``; populations of channels ``transported_NAME``.
 
         Raises
         ------
@@ -189,6 +210,13 @@ class SimulationRun:
         for axis in axes:
             if (centres := mesh.centres_along(axis)) is not None:
                 coordinates[axis] = (axis, centres, {"long_name": f"cell centre along {axis}"})
+        attributes: dict[str, Any] = {
+            "model": self.graph.spec.name,
+            "backend": self.run.backend,
+            "verdict": self.verdict,
+        }
+        if not is_of_one_field(self.graph):
+            return xarray.Dataset(self._variables(coordinates), coordinates, attributes)
         variables: dict[str, Any] = {
             "value": (("time", *axes), self.values, {"long_name": "cell average"}),
             "mass": (("time", *axes), self.mass, {"units": "quanta"}),
@@ -196,15 +224,34 @@ class SimulationRun:
         }
         if mesh.reservoirs:
             variables["ledger"] = (("time", "reservoir"), trace.ledger, {"units": "quanta"})
-        attributes = {
-            "model": self.graph.spec.name,
-            "backend": self.run.backend,
-            "verdict": self.verdict,
+        attributes |= {
             "quantum": self.graph.quantum,
             "value_per_quantum": self.graph.value_per_quantum,
             "resolution": self.graph.resolution,
         }
         return xarray.Dataset(variables, coordinates, attributes)
+
+    def _variables(self, coordinates: dict[str, Any]) -> dict[str, Any]:
+        """Variables of the fields and channels of a law; adds the names of ledgers to the coordinates."""
+        trace, variables = self.run.trace, dict[str, Any]()
+        over_cells, shape = ("time", *self.graph.mesh.axes), (-1, *self.graph.mesh.shape)
+        for part in trace.columns.fields:
+            name, mass = part.name, trace.mass[:, part.cells]
+            units = {"units": part.field.unit} if part.field.unit else {}
+            own = {"long_name": "cell average", "value_per_quantum": part.field.value_per_quantum, **units}
+            variables[name] = over_cells, part.field.values(mass).reshape(shape), own
+            variables[f"{name}_mass"] = over_cells, mass.reshape(shape), {"units": "quanta"}
+            if part.ledgers:
+                axis, names = f"{name}_reservoir", np.empty(part.field.reservoirs.size, object)
+                for ledger, reservoirs in part.ledgers.items():
+                    names[reservoirs] = ledger
+                coordinates[f"{name}_ledger_name"] = (axis, names.astype(str), {"long_name": "side, group or source"})
+                variables[f"{name}_ledger"] = ("time", axis), trace.ledger[:, part.reservoirs], {"units": "quanta"}
+        for channels in trace.columns.channels:
+            axis = f"{channels.population}_channel"
+            packets = trace.transported[:, channels.part]
+            variables[f"transported_{channels.population}"] = ("time", axis), packets, {"units": "quanta"}
+        return variables
 
     @property
     def _rows(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ def reference(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int | 
     """
     if factor is None:
         factor = FINER
-        if len(shape) > 1 and _updates(spec, shape, time, FINER) > MOST_UPDATES:
+        if len(shape) > 1 and updates(spec, shape, time, FINER) > MOST_UPDATES:
             factor = FINER_AT_LEAST
     fine, coarse = (solved(spec, _finer(shape, factor // part), time, part) for part in (1, 2))
     names = spec.parsed().fields
@@ -83,7 +83,7 @@ def _finer(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:
     return tuple(count * factor for count in shape)
 
 
-def _updates(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int) -> float:
+def updates(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int) -> float:
     """Expected work of a solution on a finer grid, from the time step at the start."""
     shape = _finer(shape, factor)
     volumes = FiniteVolumes(spec.parsed(), grid_of(spec, shape), spec.conditions)

@@ -155,7 +155,7 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
         if outside.size:
             cell = int(outside[0])
             of = f" of {field.name}" if len(graph.fields) > 1 else ""
-            remedy = "change the law's `range`" if graph.spec.equation == "law" else _WIDER_RANGE
+            remedy = "change the range in the recipe" if graph.spec.equation == "law" else _WIDER_RANGE
             raise UsageError(
                 f"{name}: cell {cell}{of} has the value {part[cell]:g}, outside the operating range "
                 f"{window.lower * scale:g} to {window.upper * scale:g}; {remedy} to widen it"

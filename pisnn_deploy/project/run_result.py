@@ -12,6 +12,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.graph import Field, IntegerGraph
+from pisnn_deploy.project.law_solution import law_errors
 from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.runs.plausibility import plausibility
@@ -76,8 +77,20 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None:
-    """Relative L2 error at the last kept step; None without a reference, or if it is 0 everywhere."""
+    """Relative L2 error at the last kept step; None without a reference, or if it is 0 everywhere.
+
+    Laws have errors of each field, or the reason why there are none.
+    """
     trace = simulation.run.trace
+    if graph.spec.equation == "law":
+        exact, reason = simulation.of_law
+        if exact is None:
+            return {"reason": reason} if reason else None
+        return {
+            "fields": law_errors(graph, trace.mass[-1], exact),
+            "reference": exact.basis,
+            "time": int(trace.step[-1]) * graph.time_step,
+        }
     distance = relative_l2(graph.values(trace.mass[-1]), simulation.reference) if trace.step.size else None
     if distance is None:
         return None

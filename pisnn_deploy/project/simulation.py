@@ -25,7 +25,9 @@ from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of, starting_from
+from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.project.fields import read_field
+from pisnn_deploy.project.law_solution import law_solution
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import (
@@ -99,18 +101,30 @@ class Simulation:
         return None if self.start is None else exact_solution(self.graph, self.start or None)
 
     @cached_property
+    def of_law(self) -> tuple[Solution | None, str]:
+        """Solution of the law at the last kept step, and why there is none; see `law_solution`."""
+        steps = self.run.trace.step
+        if self.start is None or not steps.size or self.graph.spec.equation != "law":
+            return None, ""
+        return law_solution(self.graph, self.graph.spec, int(steps[-1]))
+
+    @cached_property
     def reference(self) -> NDArray[np.float64] | None:
-        """Exact cell averages at the last kept step, float64 [cells]."""
+        """Exact cell averages at the last kept step, field by field, float64 [cells]."""
         # A stopped run may have been continued since.
         steps = self.run.trace.step
         if self.start is None or not steps.size:
             return None
+        if self.graph.spec.equation == "law":
+            exact, _ = self.of_law
+            fields = self.graph.fields
+            return None if exact is None else np.concatenate([exact.fields[f.name].reshape(-1) for f in fields])
         return reference_of(self.graph, int(steps[-1]), self.start or None)
 
     @property
     def reference_error(self) -> float | None:
-        """Relative L2 error of the reference itself."""
-        if self.reference is None:
+        """Relative L2 error of the reference itself; None for laws, whose fields have an error each."""
+        if self.reference is None or self.graph.spec.equation == "law":
             return None
         last = int(self.run.trace.step[-1])
         return relative_reference_error(self.graph, last, self.start or None, self.reference)

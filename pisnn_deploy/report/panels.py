@@ -109,33 +109,40 @@ def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
 
 
 def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title: str = "mass balance") -> None:
-    """Draw the change of the total mass of cells and ledgers since the start.
+    """Draw the change of the total mass of cells and ledgers since the start, for each set of joined fields.
 
     Parameters
     ----------
     times : float64 array [n]
         Physical times of the kept steps, at least one.
     title : str
-        Start of the panel's title, which also gives the mass.
+        Start of the panel's title, which also gives the mass of a single set.
     """
-    totals = run.trace.totals()
-    drift = np.array([total - totals[0] for total in totals], np.float64)
-    broken = drift != 0
     axes.axhspan(-1, 1, color=GREY, alpha=0.22, linewidth=0, label="±1 quantum")
-    label = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
-    axes.plot(times, drift, color=BLUE, linewidth=WIDTH, marker=mark_of(times.size), label=label)
-    if broken.any():
-        axes.plot(times[broken], drift[broken], "X", color=RED, markersize=7, label="not 0", linestyle="")
-        headline(axes, f"{title}: {totals[0]:,} quanta at the start")
+    sets, is_broken, first = run.trace.columns.joined, False, 0
+    for number, fields in enumerate(sets):
+        totals = run.trace.totals(fields)
+        first = totals[0]
+        drift = np.array([total - first for total in totals], np.float64)
+        broken = drift != 0
+        of = f" of {' and '.join(field.name for field in fields)}" if len(sets) > 1 else ""
+        label = f"drift{of}, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
+        colour, size = (BLUE, ORANGE, INK, GREY)[number % 4], WIDTH + 1.5 * (len(sets) - 1 - number)
+        axes.plot(times, drift, color=colour, linewidth=size, marker=mark_of(times.size), label=label)
+        if broken.any():
+            is_broken = True
+            axes.plot(times[broken], drift[broken], "X", color=RED, markersize=7, label=f"not 0{of}", linestyle="")
+    start = f": {first:,} quanta" if len(sets) == 1 else f" of {len(sets)} sets of fields"
+    if is_broken:
+        headline(axes, f"{title}{start}" + (" at the start" if len(sets) == 1 else ""))
     else:
         axes.set_ylim(-2.4, 2.4)
-        scope = ", ledgers included" if graph.mesh.reservoirs else ""
-        headline(axes, f"{title}: {totals[0]:,} quanta{scope}")
+        headline(axes, f"{title}{start}" + (", ledgers included" if run.trace.columns.reservoirs else ""))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("drift (quanta)")
     time_axis(axes, graph, times, run)
     # With drift the line may be anywhere; without, there is room at the top.
-    place, columns = ("best", 1) if broken.any() else ("upper right", 2)
+    place, columns = ("best", 1) if is_broken else ("upper right", 2)
     axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import textwrap
 from pathlib import Path
+from string import ascii_lowercase
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,11 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.columns import FieldColumns
 from pisnn_deploy.mesh import View
 from pisnn_deploy.report.frames import evenly
 from pisnn_deploy.report.panels import (
@@ -39,6 +43,8 @@ Field = NDArray[np.float64]
 
 _DOTS_PER_INCH = 150
 _CAPTION_CHARACTERS = 120
+MOST_FIELDS = 8
+"""Maximum number of fields that are drawn."""
 _MOST_ROWS = 1000
 """Maximum number of rows of the space-time picture, more than the panel has pixels."""
 
@@ -76,18 +82,28 @@ def figure_of_run(
     run : Run
         If the run has no kept step, the picture consists of the caption.
     reference : float64 array [cells] or None
-        Exact cell values at the last kept step.
+        Exact cell values at the last kept step, field by field.
     reference_name : str
         Name of the reference in the legend.
     title : str
         Start of the caption (default: the model's name).
     """
-    figure = Figure(figsize=(11, 7.6), layout="constrained")
+    shown = run.trace.columns.fields[:MOST_FIELDS]
+    figure = Figure(figsize=(11, 3.04 + 4.56 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     times = np.asarray(run.trace.step * graph.time_step, np.float64)
     values = graph.values(run.trace.mass)
     if times.size:
-        _panels(figure, graph, run, times, values, reference, reference_name)
+        grid = figure.add_gridspec(len(shown) + 1, 2, height_ratios=(*(3 for _ in shown), 2))
+        for row, columns in enumerate(shown):
+            exact = None if reference is None else reference[columns.cells]
+            place = _Place(
+                grid[row, 0], grid[row, 1], _letters(2 * row), _heading(graph, columns), _unit(graph, columns)
+            )
+            _field_panels(figure, place, graph, times, values[:, columns.cells], exact, reference_name)
+        packets, balance = _letters(2 * len(shown))
+        draw_packets(figure.add_subplot(grid[-1, 0]), graph, times, run, f"({packets}) packets in flight")
+        draw_balance(figure.add_subplot(grid[-1, 1]), graph, times, run, f"({balance}) mass balance")
     else:
         figure.text(0.5, 0.5, "no step was kept", ha="center", va="center", fontsize=14, color=GREY)
     figure.suptitle(
@@ -100,41 +116,70 @@ def figure_of_run(
     return figure
 
 
-def _panels(
+class _Place(NamedTuple):
+    """Where a field is drawn, and how its panels are labelled."""
+
+    left: SubplotSpec
+    right: SubplotSpec
+    letters: tuple[str, str]
+    heading: str
+    unit: str
+
+
+def _letters(first: int) -> tuple[str, str]:
+    """Letters of two panels."""
+    return ascii_lowercase[first], ascii_lowercase[first + 1]
+
+
+def _heading(graph: IntegerGraph, columns: FieldColumns) -> str:
+    return f"{columns.name}: " if len(graph.fields) > 1 else ""
+
+
+def _of(graph: IntegerGraph, name: str) -> str:
+    return f" of {name}" if len(graph.fields) > 1 else ""
+
+
+def _unit(graph: IntegerGraph, columns: FieldColumns) -> str:
+    """Label of an axis of cell values."""
+    unit = columns.field.unit
+    named = f"{columns.name}, " if len(graph.fields) > 1 else ""
+    return drawable(f"{named}cell value ({unit or 'units of the field'})")
+
+
+def _field_panels(
     figure: Figure,
+    place: _Place,
     graph: IntegerGraph,
-    run: Run,
     times: Field,
     values: Field,
     reference: Field | None,
     reference_name: str,
 ) -> None:
-    grid = figure.add_gridspec(2, 2, height_ratios=(3, 2))
-    _field(figure, figure.add_subplot(grid[0, 0]), graph, times, values)
+    _field(figure, figure.add_subplot(place.left), place, graph, times, values)
     if reference is None:
-        profile = figure.add_subplot(grid[0, 1])
+        profile = figure.add_subplot(place.right)
     else:
-        halves = grid[0, 1].subgridspec(2, 1, height_ratios=(3, 1.1), hspace=0.02)
+        halves = place.right.subgridspec(2, 1, height_ratios=(3, 1.1), hspace=0.02)
         profile = figure.add_subplot(halves[0])
         difference = figure.add_subplot(halves[1], sharex=profile)
         _difference(difference, graph, values[-1] - reference, reference_name)
         profile.tick_params(labelbottom=False)
-    _profile(profile, graph, values, reference, reference_name)
-    draw_packets(figure.add_subplot(grid[1, 0]), graph, times, run, "(c) packets in flight")
-    draw_balance(figure.add_subplot(grid[1, 1]), graph, times, run, "(d) mass balance")
+    _profile(profile, place, graph, values, reference, reference_name)
 
 
 def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
     verdict = run.verdict.word if run.conserved else run.verdict.word.upper()
     text = f"{title or graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
-    error = relative_l2(values[-1], reference) if len(values) else None
-    if error is not None:
-        text += f", relative L2 error {error:.1e}"
+    if reference is not None and len(values):
+        fields = run.trace.columns.fields
+        errors = ((f.name, relative_l2(values[-1, f.cells], reference[f.cells])) for f in fields)
+        known = ", ".join(f"{error:.1e}{_of(graph, name)}" for name, error in errors if error is not None)
+        text += f", relative L2 error {known}" if known else ""
     parts = (drawable(text), drawable(run.verdict.reason))
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 
-def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
+def _field(figure: Figure, axes: Axes, place: _Place, graph: IntegerGraph, times: Field, values: Field) -> None:
     view = graph.mesh.view()
     lowest, highest = float(values.min()), float(values.max())
     # The colour bar of a constant field needs a range.
@@ -147,9 +192,9 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
         image = _map(axes, view, values[-1], (lowest, highest))
         title = f"cell values at time {times[-1]:.4g}"
         title += ", middle plane" if view.plane else f", seen along {view.seen_along}" if view.seen_along else ""
-    headline(axes, f"(a) {title}")
+    headline(axes, f"({place.letters[0]}) {place.heading}{title}")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label="cell value (units of the field)", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
+    figure.colorbar(image, ax=axes, label=place.unit, pad=0.02).outline.set_visible(False)  # type: ignore[operator]
 
 
 def _space_time(
@@ -182,7 +227,9 @@ def _map(axes: Axes, view: View, values: Field, limits: tuple[float, float]) -> 
     return image
 
 
-def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
+def _profile(
+    axes: Axes, place: _Place, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str
+) -> None:
     line = graph.mesh.middle_line()
     mark = mark_of(line.cells.size)
     # The line may leave a mesh from a file and re-enter it.
@@ -196,8 +243,9 @@ def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | 
     else:
         exact = reference[line.cells]
         axes.plot(line.positions, exact, color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
-    headline(axes, "(b) profile at the end" + ("" if graph.mesh.is_line else ", through the middle"))
-    axes.set_ylabel("cell value (units of the field)")
+    middle = "" if graph.mesh.is_line else ", through the middle"
+    headline(axes, f"({place.letters[1]}) {place.heading}profile at the end{middle}")
+    axes.set_ylabel(place.unit)
     if line.extent is not None:
         axes.set_xlim(0, line.extent)
     axes.legend(frameon=False, loc="best", fontsize=9)

@@ -19,6 +19,7 @@ from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
 from pisnn_deploy.graph.kinds import face_of
+from pisnn_deploy.graph.traits import SEVERAL_FIELDS, refuse
 from pisnn_deploy.report.core_picture import core_map, core_uses
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -110,6 +111,7 @@ def page_bytes(report: Report) -> bytes:
         UTF-8, at most `LARGEST_PAGE` bytes, reproducible byte for byte.
     """
     graph, run, trace = report.graph, report.run, report.run.trace
+    refuse(graph, "report", (SEVERAL_FIELDS,), "use `plot`, which draws every field")
     if report.reference is not None:
         room = REMEMBERED // graph.mesh.cells
         report = replace(report, reference=lru_cache(maxsize=room)(report.reference))

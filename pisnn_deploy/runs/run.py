@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
-from pisnn_deploy.graph.columns import Columns, columns_of
+from pisnn_deploy.graph.columns import Columns, FieldColumns, columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import first_kept_current
 from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, exact_sums, totals_of
@@ -225,8 +225,13 @@ class Trace:
                 gains.setdefault(columns.name, {})[name] = LedgerGain(quanta, quanta * columns.field.quantum)
         return gains
 
-    def totals(self) -> list[int]:
-        """Total mass of cells and ledgers in each row, if channels join all fields.
+    def totals(self, fields: tuple[FieldColumns, ...] = ()) -> list[int]:
+        """Total mass of cells and ledgers in each row.
+
+        Parameters
+        ----------
+        fields : tuple of FieldColumns, optional
+            Fields that channels join (default: all).
 
         Returns
         -------
@@ -238,9 +243,12 @@ class Trace:
         TypeError
             Channels do not join all fields, so that quanta of one are not those of another.
         """
-        if len(self.columns.joined) != 1:
-            raise TypeError("channels do not join all fields")
-        return totals_of([self.mass, self.ledger])
+        if not fields:
+            if len(self.columns.joined) != 1:
+                raise TypeError("channels do not join all fields")
+            return totals_of([self.mass, self.ledger])
+        parts = [(self.mass[:, field.cells], self.ledger[:, field.reservoirs]) for field in fields]
+        return totals_of([part for pair in parts for part in pair])
 
     def balances(self) -> tuple[Balance, ...]:
         """Mass balance of each set of fields that channels join."""

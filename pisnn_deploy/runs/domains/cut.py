@@ -67,6 +67,17 @@ def reach(graph: IntegerGraph) -> int:
     return max(graph.model_spec.half_width, graph.model_spec.transverse)
 
 
+def require_divisible(graph: IntegerGraph) -> None:
+    """Refuse graphs that cannot be cut into domains.
+
+    Raises
+    ------
+    UsageError
+        The graph has several fields, no grid, materials, or stock processes.
+    """
+    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE), "run it undivided")
+
+
 def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     """Cut a graph into domains.
 
@@ -84,7 +95,7 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     UsageError
         If the mesh has no rows or too few, or the graph uses stock processes.
     """
-    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE), "run it undivided")
+    require_divisible(graph)
     rows, halo = graph.grid.shape[0], reach(graph) * rounds
     bounds = [rows * part // parts for part in range(parts + 1)]
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))

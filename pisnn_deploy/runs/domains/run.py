@@ -12,7 +12,7 @@ import numpy as np
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph
-from pisnn_deploy.runs.domains.cut import Domain, cut, reach
+from pisnn_deploy.runs.domains.cut import Domain, cut, reach, require_divisible
 from pisnn_deploy.runs.domains.worker import DomainWorker, Report
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, empty_trace, require_room
 from pisnn_deploy.runs.states import first_true, moved
@@ -79,6 +79,7 @@ def divided(graph: IntegerGraph, parts: int) -> tuple[tuple[Domain, ...], int, i
     UsageError
         If the graph cannot be cut into this many domains.
     """
+    require_divisible(graph)
     rounds = rounds_of(graph, parts)
     return cut(graph, parts, rounds), rounds, reach(graph) * rounds
 

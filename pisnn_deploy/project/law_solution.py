@@ -1,0 +1,68 @@
+"""Solutions that runs of laws are compared with, where they take seconds."""
+
+from __future__ import annotations
+
+from pisnn_deploy.core.distance import relative_l2
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.laws.problem import Solution, solution
+from pisnn_deploy.laws.reference import FINER_AT_LEAST, updates
+from pisnn_deploy.laws.spec import LawSpec
+
+MOST_UPDATES = 1e8
+"""Most updates of a cell for a solution that a run is compared with: some 15 seconds."""
+
+
+def law_solution(graph: IntegerGraph, spec: LawSpec, step: int) -> tuple[Solution | None, str]:
+    """Solution that the recipe of a law names, after a PDE step.
+
+    Parameters
+    ----------
+    spec : LawSpec
+        Recipe of the graph.
+
+    Returns
+    -------
+    solution : Solution or None
+        None if the recipe names none, or it would take too long, or it failed.
+    reason : str
+        Why there is none, in one sentence; empty if there is one, or the recipe names none.
+    """
+    time, shape = step * graph.time_step, graph.mesh.shape
+    try:
+        if spec.reference == "solver" and (work := updates(spec, shape, time, FINER_AT_LEAST)) > MOST_UPDATES:
+            return (
+                None,
+                f"the solver of the reference would update cells {work:.1e} times, more than {MOST_UPDATES:.0e}",
+            )
+        return solution(spec, shape, time), ""
+    except UsageError as error:
+        return None, str(error)
+
+
+def law_errors(graph: IntegerGraph, mass: Integers, exact: Solution) -> dict[str, dict[str, float | None]]:
+    """Errors of each field of a law.
+
+    Parameters
+    ----------
+    mass : int64 array [cells]
+        Masses in quanta, field by field.
+    exact : Solution
+        Fields of the graph.
+
+    Returns
+    -------
+    dict of str to dict
+        ``relative_l2`` and ``largest``, and ``reference_error``, the largest error of a cell of the solution itself.
+    """
+    errors: dict[str, dict[str, float | None]] = {}
+    for part in columns_of(graph).fields:
+        values, right = part.field.values(mass[part.cells]), exact.fields[part.name].reshape(-1)
+        errors[part.name] = {
+            "relative_l2": relative_l2(values, right),
+            "largest": float(abs(values - right).max()),
+            "reference_error": exact.errors[part.name],
+        }
+    return errors
