@@ -164,7 +164,10 @@ def _field_panels(
         difference = figure.add_subplot(halves[1], sharex=profile)
         _difference(difference, graph, values[-1] - reference, reference_name)
         profile.tick_params(labelbottom=False)
-    _profile(profile, place, graph, values, reference, reference_name)
+    _profile(profile, graph, values, reference, reference_name)
+    middle = "" if graph.mesh.is_line else ", through the middle"
+    headline(profile, f"({place.letters[1]}) {place.heading}profile at the end{middle}")
+    profile.set_ylabel(place.unit)
 
 
 def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
@@ -227,9 +230,7 @@ def _map(axes: Axes, view: View, values: Field, limits: tuple[float, float]) -> 
     return image
 
 
-def _profile(
-    axes: Axes, place: _Place, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str
-) -> None:
+def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
     line = graph.mesh.middle_line()
     mark = mark_of(line.cells.size)
     # The line may leave a mesh from a file and re-enter it.
@@ -243,9 +244,6 @@ def _profile(
     else:
         exact = reference[line.cells]
         axes.plot(line.positions, exact, color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
-    middle = "" if graph.mesh.is_line else ", through the middle"
-    headline(axes, f"({place.letters[1]}) {place.heading}profile at the end{middle}")
-    axes.set_ylabel(place.unit)
     if line.extent is not None:
         axes.set_xlim(0, line.extent)
     axes.legend(frameon=False, loc="best", fontsize=9)
