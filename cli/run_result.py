@@ -86,7 +86,8 @@ def _ledgers(graph: IntegerGraph, run: Run) -> Iterator[Row]:
     lines = [(field, name, gain) for field, gains in run.ledgers().items() for name, gain in gains.items()]
     for field, name, gain in lines[:MOST_LEDGERS]:
         of = f" of {field}" if len(graph.fields) > 1 else ""
-        yield f"ledger {name}{of}", f"{'gave' if gain.quanta < 0 else 'took'} {abs(gain.quanta)} quanta, {abs(gain.amount):.6g}"
+        verb = "gave" if gain.quanta < 0 else "took"
+        yield f"ledger {name}{of}", f"{verb} {abs(gain.quanta)} quanta, {abs(gain.amount):.6g}"
     if len(lines) > MOST_LEDGERS:
         yield "ledgers", f"{len(lines) - MOST_LEDGERS} more are in the output of --json"
 
@@ -101,7 +102,8 @@ def _law_errors(error: Mapping[str, Any] | None) -> Iterator[Row]:
     for name, figures in error["fields"].items():
         relative = figures["relative_l2"]
         text = f"largest {figures['largest']:.2e}" if relative is None else f"{relative:.2e} (relative L2)"
-        yield f"error of {name}", f"{text} at time {error['time']:.4f}; known to {figures['reference_error']:.0e} a cell"
+        known = f"known to {figures['reference_error']:.0e} a cell"
+        yield f"error of {name}", f"{text} at time {error['time']:.4f}; {known}"
     yield "reference", error["reference"]
 
 
