@@ -12,7 +12,7 @@ from pisnn_deploy.project import zoo
 @click.group("models", context_settings=HELP, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List the models of the zoo, or show one.
+    """List the models and laws of the zoo, or show one.
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def command(context: click.Context) -> None:
 @JSON
 @QUIET
 def list_models(as_json: bool, quiet: bool) -> None:
-    """List the models of the zoo.
+    """List the models and laws of the zoo.
 
     \b
     Examples:
@@ -35,9 +35,10 @@ def list_models(as_json: bool, quiet: bool) -> None:
       pisnn-deploy models list --json
     """
     if as_json:
-        print_json({"models": list(zoo.names())})
+        print_json({"models": list(zoo.names()), "laws": list(zoo.laws())})
     elif not quiet:
         print_table("models of the zoo", [_row(name) for name in zoo.names()], ("model", "equation", "mesh"))
+        print_table("laws of the zoo", [_row_of_law(name) for name in zoo.laws()], ("law", "fields", "mesh"))
 
 
 def _row(name: str) -> Row:
@@ -51,12 +52,21 @@ def _row(name: str) -> Row:
     return name, solved.equation, "x".join(map(str, solved.default_shape))
 
 
+def _row_of_law(name: str) -> Row:
+    """Name, fields and usual mesh of a law."""
+    from pisnn_deploy.laws.spec import read_law
+
+    with zoo.recipe_path(name) as path:
+        spec = read_law(path)
+    return name, ", ".join(spec.law.fields), "x".join(map(str, spec.mesh))
+
+
 @command.command("show", context_settings=HELP)
 @click.argument("name")
 @JSON
 @QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
-    """Show the specification and weights of the model NAME.
+    """Show the specification and weights of the model NAME, or the recipe of a law.
 
     \b
     Examples:
@@ -65,6 +75,9 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
     """
     from pisnn_deploy.training.checkpoint import read_checkpoint
 
+    if name in zoo.laws():
+        _show_law(name, as_json, quiet)
+        return
     with zoo.model_path(name) as path:
         model = read_checkpoint(path)
     spec = model.spec.model_dump(mode="json")
@@ -77,3 +90,14 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
     rows: list[Row] = [(key, str(value)) for key, value in spec.items()]
     rows += [(f"weight {n}", str(weight.round(6).tolist())) for n, weight in enumerate(model.weights)]
     print_table(name, rows)
+
+
+def _show_law(name: str, as_json: bool, quiet: bool) -> None:
+    from pisnn_deploy.laws.spec import read_law
+
+    with zoo.recipe_path(name) as path:
+        spec = read_law(path).model_dump(mode="json")
+    if as_json:
+        print_json({"spec": spec})
+    elif not quiet:
+        print_table(name, [(key, str(value)) for key, value in spec.items()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.laws.spec import is_law, law_from_mapping
 from pisnn_deploy.mesh import parse_shape
+from pisnn_deploy.project import zoo
 from pisnn_deploy.project.conditions import is_yaml
 from pisnn_deploy.project.keywords import leaves
+from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.target import digest_of_profile, load_profile
 
 
 def is_recipe_of_law(model: str) -> bool:
-    """Whether a model is a YAML file with a section `law`."""
+    """Whether a model is a YAML file with a section `law`, or a law of the zoo."""
+    if not is_file_name(model):
+        return model in zoo.laws()
     return is_yaml(model) and Path(model).is_file() and is_law(read_mapping(Path(model)))
 
 
@@ -35,7 +40,7 @@ def compile_law_requested(request: CompileRequest, report: Report = silent) -> t
     Parameters
     ----------
     request : CompileRequest
-        Its model is a file for which `is_recipe_of_law` holds.
+        `is_recipe_of_law` holds for its model.
     report : callable
         Called with the name of each pass that has run and its seconds.
 
@@ -49,15 +54,16 @@ def compile_law_requested(request: CompileRequest, report: Report = silent) -> t
     UsageError
         The recipe is wrong, or an option repeats what it says.
     """
-    path, target = Path(request.model), load_profile(request.profile)
-    spec = law_from_mapping(path, read_mapping(path))
+    with nullcontext(Path(request.model)) if is_file_name(request.model) else zoo.recipe_path(request.model) as path:
+        content, digest = read_mapping(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    target, spec = load_profile(request.profile), law_from_mapping(path, content)
     if spec.method != "constructed":
         raise UsageError(f"{path}: method {spec.method}: only constructed laws can be compiled")
     shape = _shape(request, path, spec.mesh)
     graph = compile_law(spec, shape, CompileOptions(None, target, request.graph), report)
     provenance: dict[str, Any] = {
         "model": spec.name,
-        "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "model_sha256": digest,
         "options": {
             "mesh": "x".join(map(str, shape)),
             "profile": target.name,

@@ -1,4 +1,4 @@
-"""The zoo: trained models that come with the package."""
+"""The zoo: trained models and recipes of laws that come with the package."""
 
 from __future__ import annotations
 
@@ -15,8 +15,17 @@ _RECIPE = "recipe.yaml"
 
 
 def names() -> tuple[str, ...]:
-    """Names of the models, sorted."""
-    return tuple(sorted(entry.name for entry in files(_PACKAGE).iterdir() if entry.joinpath(_MODEL).is_file()))
+    """Names of the trained models, sorted."""
+    return _with(_MODEL)
+
+
+def laws() -> tuple[str, ...]:
+    """Names of the laws, sorted: recipes that are compiled as they are."""
+    return tuple(name for name in _with(_RECIPE) if name not in names())
+
+
+def _with(member: str) -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in files(_PACKAGE).iterdir() if entry.joinpath(member).is_file()))
 
 
 @contextmanager
@@ -34,12 +43,12 @@ def model_path(name: str) -> Iterator[Path]:
 
 @contextmanager
 def recipe_path(name: str) -> Iterator[Path]:
-    """Recipe of a model of the zoo.
+    """Recipe of a model or law of the zoo.
 
     Raises
     ------
     UsageError
-        There is no such model.
+        There is neither.
     """
     with _path(name, _RECIPE) as path:
         yield path
@@ -48,8 +57,11 @@ def recipe_path(name: str) -> Iterator[Path]:
 @contextmanager
 def _path(name: str, member: str) -> Iterator[Path]:
     entry = files(_PACKAGE).joinpath(name).joinpath(member)
+    if member == _MODEL and name in laws():
+        raise UsageError(f"model {name!r} is a law, which has no checkpoint; see `pisnn-deploy law show {name}`")
     # Looked up among the folders, so that no name can leave the zoo.
     if name not in {folder.name for folder in files(_PACKAGE).iterdir()} or not entry.is_file():
-        raise UsageError(f"model {name!r}: no such file, and the zoo has only {', '.join(names())}")
+        known = f"{', '.join(names())}; its laws are {', '.join(laws())}"
+        raise UsageError(f"model {name!r}: no such file, and the zoo has only {known}")
     with as_file(entry) as path:
         yield path

@@ -18,6 +18,7 @@ from commands import COMMAND, run_command, run_installed
 from models_under_test import compiled
 
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.project import zoo
 
 SHARED_MEMORY = Path("/dev/shm")
 CHECKPOINT = str(Path(__file__).parents[2] / "models" / "heat1d" / "model.pt")
@@ -161,7 +162,7 @@ def test_wrong_initial_data(
         (
             ("compile", "nothing"),
             "error: model 'nothing': no such file, and the zoo has only "
-            "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
+            f"advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d; its laws are {', '.join(zoo.laws())}\n",
         ),
         (("compile", "nothing.pt"), "error: nothing.pt: cannot be read (No such file or directory)\n"),
         (("verify", CHECKPOINT), f"error: {CHECKPOINT}: is a checkpoint, not an artifact; compile it first\n"),
@@ -204,7 +205,7 @@ def test_wrong_initial_data(
         (
             ("models", "show", ".."),
             "error: model '..': no such file, and the zoo has only "
-            "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
+            f"advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d; its laws are {', '.join(zoo.laws())}\n",
         ),
         (("check", "none.pisnn"), "error: none.pisnn: cannot be read (No such file or directory)\n"),
     ],
@@ -252,10 +253,13 @@ def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
         2, "", "error: --format png needs a file to write to: give -o FILE.png\n"
     )
     assert call("inspect", artifact, "--format", "png", "-o", tmp_path / "g.png").code == 0
-    zoo = ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
+    trained = ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
     listed = call("models").output
-    assert all(name in listed for name in zoo) and "u_t = 0.01 laplacian(u)" in listed
-    assert json.loads(call("models", "list", "--json").output) == {"models": zoo}
+    assert all(name in listed for name in trained) and "u_t = 0.01 laplacian(u)" in listed
+    listing = json.loads(call("models", "list", "--json").output)
+    assert listing["models"] == trained and {"lwr", "shallow_water2d"} <= set(listing["laws"])
+    assert all(name in listed for name in listing["laws"]) and "h, qx, qy" in listed
+    assert json.loads(call("models", "show", "lwr", "--json").output)["spec"]["law"]["fields"] == ["rho"]
     assert json.loads(call("models", "show", "heat1d", "--json").output)["spec"]["half_width"] == 4
     assert "loihi2" in call("profiles").output
     assert json.loads(call("profiles", "show", "loihi2", "--json").output)["state"]["bits"]["value"] == 24

@@ -215,10 +215,20 @@ def test_a_reader_that_has_gone_hides_no_violation(folder: Path) -> None:
     assert code == 1 and said.startswith("error: local invariant broken: ")
 
 
-SUBCOMMANDS = ("models list", "models show", "profiles list", "profiles show", "profiles validate", "profiles schema")
+SUBCOMMANDS = (
+    "law show",
+    "models list",
+    "models show",
+    "profiles list",
+    "profiles show",
+    "profiles validate",
+    "profiles schema",
+)
 
 
-@pytest.mark.parametrize("words", [*(name for name in COMMANDS if name not in {"models", "profiles"}), *SUBCOMMANDS])
+@pytest.mark.parametrize(
+    "words", [*(name for name in COMMANDS if name not in {"law", "models", "profiles"}), *SUBCOMMANDS]
+)
 def test_every_command_has_examples_and_quiet(words: str) -> None:
     for flag in ("-h", "--help"):
         ended = CliRunner().invoke(group, [*words.split(), flag])
@@ -226,9 +236,9 @@ def test_every_command_has_examples_and_quiet(words: str) -> None:
 
 
 def test_lists_as_json() -> None:
-    assert json.loads(CliRunner().invoke(group, ["models", "list", "--json"]).output) == {
-        "models": ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
-    }
+    listed = json.loads(CliRunner().invoke(group, ["models", "list", "--json"]).output)
+    assert listed["models"] == ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
+    assert {"lake1d", "lwr"} <= set(listed["laws"])
     found = json.loads(CliRunner().invoke(group, ["profiles", "list", "--json"]).output)["profiles"]
     assert "loihi2" in {profile["name"] for profile in found}
     assert CliRunner().invoke(group, ["models", "show", "heat1d", "-q"]).output == ""

@@ -1,18 +1,18 @@
-"""Recipes of laws for tests: the files beside this module, and short ones written in a test."""
+"""Recipes of laws for tests: those of the zoo, and short ones written in a test."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.laws.spec import LawSpec, read_law
+from pisnn_deploy.project import zoo
 
-RECIPES = Path(__file__).parents[1] / "laws" / "recipes"
-NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+NAMES = zoo.laws()
 
 
 def recipe(name: str) -> LawSpec:
-    return read_law(RECIPES / f"{name}.yaml")
+    with zoo.recipe_path(name) as path:
+        return read_law(path)
 
 
 def line(law: dict[str, Any], initial: dict[str, Any], **sections: Any) -> LawSpec:
