@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,13 +35,13 @@ from pisnn_deploy.target import load_profile
 
 Floats = NDArray[np.float64]
 Fields = Mapping[str, Floats]
-RECIPES = ROOT / "tests" / "laws" / "recipes"
+RECIPES = ROOT / "models"
 WORD = 24
 
 
 def recipe(name: str, **changes: Any) -> LawSpec:
     """A recipe with changed entries."""
-    spec = read_law(Path(RECIPES / f"{name}.yaml"))
+    spec = read_law(RECIPES / name / "recipe.yaml")
     return LawSpec.model_validate({**spec.model_dump(mode="json", by_alias=True), **changes}) if changes else spec
 
 

@@ -14,12 +14,12 @@ from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.laws.spec import law_from_mapping
 from pisnn_deploy.target import load_profile
 
-RECIPES = Path(__file__).parents[1] / "laws" / "recipes"
+RECIPES = Path(__file__).parents[2] / "models"
 
 
 @cache
 def compiled_law(name: str, shape: tuple[int, ...], coding: Coding = "delta") -> IntegerGraph:
-    """The graph of a recipe among the tests of laws."""
-    path = RECIPES / f"{name}.yaml"
+    """The graph of a law of the zoo."""
+    path = RECIPES / name / "recipe.yaml"
     graph = construct(law_from_mapping(path, read_mapping(path)), shape)
     return compile_integers(graph, CompileOptions(None, load_profile("generic-int"), GraphOptions(coding=coding)))
