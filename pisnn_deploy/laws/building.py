@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from pisnn_deploy.laws.calculus import ZERO
 from pisnn_deploy.laws.conditions import Flaw, side_names
 from pisnn_deploy.laws.expression import (
     RESERVED,
@@ -15,7 +16,6 @@ from pisnn_deploy.laws.expression import (
     Expression,
     ExpressionError,
     ExpressionTooLarge,
-    Number,
     constant_value,
     derivative,
     derivative_name,
@@ -81,13 +81,14 @@ class _Builder:
             Source(name, field, rate)
             for field, rates in text.sources.items()
             for name, rate in self._several(f"law.sources.{field}", rates).items()
-            if self._is_field(f"law.sources.{field}", field)
+            if self._is_field(f"law.sources.{field}", field) and rate != ZERO
         )
         exchange = tuple(
             Exchange(entry.label, entry.source, entry.target, rate)
             for entry in text.exchange
             for rate in self._several("law.exchange", {entry.label: entry.rate}).values()
-            if self._is_field(f"law.exchange.{entry.label}.from", entry.source)
+            if rate != ZERO
+            and self._is_field(f"law.exchange.{entry.label}.from", entry.source)
             and self._is_field(f"law.exchange.{entry.label}.to", entry.target)
         )
         law = Law(
@@ -160,7 +161,7 @@ class _Builder:
                 fluxes.append({})
             else:
                 fluxes.append(self._rotated(first, section, axis))
-        return tuple(fluxes)
+        return tuple({name: flux for name, flux in each.items() if flux != ZERO} for each in fluxes)
 
     def _rotated(self, first: Mapping[str, Expression], section: str, axis: int) -> dict[str, Expression]:
         if not self._text.vector:
@@ -252,9 +253,8 @@ def _law_flaws(law: Law) -> Iterator[Flaw]:
     if size > MOST_NODES:
         yield "law", f"has {size} numbers, names and functions in its expressions, expected at most {MOST_NODES}"
         return
-    zero = Number(0.0)
-    moved = {name for fluxes in law.flux for name, flux in fluxes.items() if flux != zero}
-    moved |= {name for name, diffusivity in law.diffusion.items() if diffusivity != zero} | set(law.level)
+    moved = {name for fluxes in law.flux for name in fluxes} | set(law.level)
+    moved |= {name for name, diffusivity in law.diffusion.items() if diffusivity != ZERO}
     moved |= {source.field for source in law.sources}
     moved |= {name for entry in law.exchange for name in (entry.source_field, entry.target_field)}
     for name in law.fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,8 @@ _MOST_ALONG = 1025
 """Points of a lattice along a field or coordinate."""
 _MOST_EVALUATIONS = 1 << 22
 """States times nodes."""
+_MOST_PARTS = 1024
+"""Parts of the range in a proof."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,44 @@ class States:
             if laplacian_of(name) is not None:
                 values[name] = np.zeros(1)
         return values
+
+    def holds(self, expressions: Sequence[Expression], holds_by_bounds: Callable[[States], bool]) -> bool:
+        """Whether a property holds for all states, proved by bounds on parts of the range.
+
+        Parts are halved along their relatively longest side until bounds decide.
+
+        Parameters
+        ----------
+        expressions : sequence of Expression
+            The property depends on their fields and coordinates alone.
+        holds_by_bounds : callable
+            Whether bounds over the states of a part prove the property there.
+
+        Returns
+        -------
+        bool
+            False where bounds decide nothing within `_MOST_PARTS` parts.
+        """
+        variables = self.variables(expressions)
+        most = min(_MOST_PARTS, _MOST_EVALUATIONS // (64 * len(postorder(*expressions))))
+        parts, count = [self], 0
+        while parts:
+            part, count = parts.pop(), count + 1
+            if holds_by_bounds(part):
+                continue
+            if not variables or count + len(parts) > most:
+                return False
+            parts += part._halves(max(variables, key=lambda name: part._share(self, name)))
+        return True
+
+    def _share(self, whole: States, name: str) -> float:
+        (low, high), (lower, upper) = self.ranges[name], whole.ranges[name]
+        return (high - low) / (upper - lower) if upper > lower else 0.0
+
+    def _halves(self, name: str) -> list[States]:
+        low, high = self.ranges[name]
+        middle = low + (high - low) / 2
+        return [States(self.law, {**self.ranges, name: limits}) for limits in ((low, middle), (middle, high))]
 
     def place(self, values: Mapping[str, Array], index: int) -> str:
         """Format a state of a lattice, such as ``h = 0.5, q = -4``."""

@@ -1,12 +1,12 @@
 """Whether a law is well-posed over its operating range.
 
-Interval bounds decide where they can, for all states. Where they cannot, a lattice of states with the corners of the
-range decides; what it finds is refused with the state.
+Interval bounds decide where they can, for all states, on the whole range or on parts of it. Where they cannot, a
+lattice of states with the corners of the range decides; what it finds is refused with the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from pisnn_deploy.laws.calculus import ZERO, add, derivative, mul, simplified, sub
 from pisnn_deploy.laws.conditions import SIDES, Conditions, Flaw
+from pisnn_deploy.laws.eigenvalues import blocks
 from pisnn_deploy.laws.intervals import Interval, may_be_undefined
-from pisnn_deploy.laws.law import Law, mobility
+from pisnn_deploy.laws.law import Law, mobility, split_level
 from pisnn_deploy.laws.nodes import (
     Array,
     Call,
@@ -30,6 +31,7 @@ from pisnn_deploy.laws.speeds import diffusivity, eigenvalues, fourth_order, jac
 from pisnn_deploy.laws.states import States, first_largest, shown_number
 from pisnn_deploy.laws.text import to_text
 
+_ROUNDING = 1e-12
 _REAL = 1e-6
 """Imaginary parts up to this fraction of the largest speed come from rounding, where speeds coincide."""
 
@@ -62,6 +64,7 @@ def judge(states: States) -> Posedness:
             judgement.require_finite_slopes()
         if not judgement.flaws:
             judgement.require_damping()
+            judgement.require_parabolic_system()
             judgement.require_real_speeds()
     except ExpressionTooLarge as error:
         judgement.flaws.append(("law", str(error)))
@@ -76,22 +79,41 @@ class _Judgement:
         self.proved = self.sampled = 0
         self._states, self._law = states, states.law
 
-    def require_finite(self, place: str, expression: Expression, what: str = "") -> None:
-        """Refuse an expression without a finite value in some state."""
-        if may_be_undefined(without_laplacians(expression), self._states.intervals) is None:
+    def _decide(
+        self,
+        expressions: Sequence[Expression],
+        by_bounds: Callable[[States], bool] | None,
+        on_lattice: Callable[[], Flaw | None],
+    ) -> None:
+        """Decide a property by bounds, else look for a flaw on a lattice, else by bounds on parts of the range."""
+        if by_bounds is not None and by_bounds(self._states):
             self.proved += 1
             return
-        self.sampled += 1
-        expression = without_laplacians(expression)
-        values = self._states.lattice([expression])
-        bad = np.flatnonzero(~np.isfinite(np.atleast_1d(evaluate(expression, values))))
-        if bad.size:
+        flaw = on_lattice()
+        if flaw is not None:
+            self.flaws.append(flaw)
+        elif by_bounds is not None and self._states.holds(expressions, by_bounds):
+            self.proved += 1
+        else:
+            self.sampled += 1
+
+    def require_finite(self, place: str, term: Expression, what: str = "") -> None:
+        """Refuse an expression without a finite value in some state."""
+        expression = without_laplacians(term)
+
+        def on_lattice() -> Flaw | None:
+            values = self._states.lattice([expression])
+            bad = np.flatnonzero(~np.isfinite(np.atleast_1d(evaluate(expression, values))))
+            if not bad.size:
+                return None
             index = int(bad[0])
             state = {name: array[min(index, array.size - 1)] for name, array in values.items()}
             culprit = to_text(_culprit(expression, state))
             shown = culprit if len(culprit) <= 60 else f"{culprit[:60]}..."
             where = self._states.place(values, index)
-            self.flaws.append((place, f"{what}{shown} has no finite value where {where}, inside the range"))
+            return place, f"{what}{shown} has no finite value where {where}, inside the range"
+
+        self._decide([expression], lambda part: may_be_undefined(expression, part.intervals) is None, on_lattice)
 
     def require_finite_slopes(self) -> None:
         """Refuse fluxes, levels and rates whose slopes are unbounded: no time step resolves them."""
@@ -122,20 +144,44 @@ class _Judgement:
     def _require_not_negative(self, place: str, expression: Expression, words: str, name: str) -> None:
         if expression == ZERO:
             return
-        if self._states.bounds(expression)[0] >= 0:
-            self.proved += 1
-            return
-        self.sampled += 1
-        values = self._states.lattice([expression])
-        numbers = np.atleast_1d(evaluate(expression, values))
-        index = first_largest(-numbers)
-        # Rounding of a sum of terms may leave less than 0.
-        if numbers[index] < -1e-12 * float(np.abs(numbers).max()):
-            where = self._states.place(values, index)
+
+        def on_lattice() -> Flaw | None:
+            values = self._states.lattice([expression])
+            numbers = np.atleast_1d(evaluate(expression, values))
+            index = first_largest(-numbers)
+            # Rounding of a sum of terms may leave less than 0.
+            if numbers[index] >= -_ROUNDING * float(np.abs(numbers).max()):
+                return None
             subject = words.format(name, to_text(simplified(expression)))
             value = shown_number(float(numbers[index]))
-            at = f" where {where}" if where else ""
-            self.flaws.append((place, f"{subject} is {value}{at}; diffusion must not be negative"))
+            return (
+                place,
+                f"{subject} is {value}{_at(self._states.place(values, index))}; diffusion must not be negative",
+            )
+
+        self._decide([expression], lambda part: part.bounds(expression)[0] >= 0, on_lattice)
+
+    def require_parabolic_system(self) -> None:
+        """Refuse levels that depend on several fields if together they amplify short waves."""
+        law = self._law
+        names = [name for name in law.fields if fourth_order(law, name) == ZERO]
+        matrix = [[_slope_of_level(law, row, column) for column in names] for row in names]
+        size = range(len(names))
+        if all(len(block) == 1 for block in blocks([[entry != ZERO for entry in row] for row in matrix])):
+            return  # the diagonal decides, which has been checked
+
+        def on_lattice() -> Flaw | None:
+            values, growths = eigenvalues(self._states, matrix)
+            lowest = growths.real.min(axis=1)
+            index = first_largest(-lowest)
+            if lowest[index] >= -_REAL * float(np.abs(growths).max()):
+                return None
+            joined = ", ".join(names[row] for row in size if any(matrix[row][column] != ZERO for column in size))
+            where = _at(self._states.place(values, index))
+            value = shown_number(float(lowest[index]))
+            return "law.level", f"together, the levels of {joined} have a diffusivity of {value}{where}"
+
+        self._decide([], None, on_lattice)
 
     def require_real_speeds(self) -> None:
         """Refuse systems that are not hyperbolic along an axis or a diagonal."""
@@ -156,29 +202,32 @@ class _Judgement:
                 self._require_real(matrix, _direction_text(direction))
 
     def _require_real(self, matrix: Sequence[Sequence[Expression]], direction: str) -> None:
-        if _is_real_by_bounds(matrix, self._states):
-            self.proved += 1
-            return
-        self.sampled += 1
-        values, speeds = eigenvalues(self._states, matrix)
-        bad = np.flatnonzero(~np.isfinite(speeds).all(axis=1))
-        if bad.size:
-            where = self._states.place(values, int(bad[0]))
-            self.flaws.append(("law.flux", f"the characteristic speeds along {direction} are not finite where {where}"))
-            return
-        excess = np.abs(speeds.imag).max(axis=1)
-        index = first_largest(excess)
-        if excess[index] > _REAL * max(1e-300, float(np.abs(speeds).max())):
-            where = self._states.place(values, index)
+        def on_lattice() -> Flaw | None:
+            values, speeds = eigenvalues(self._states, matrix)
+            bad = np.flatnonzero(~np.isfinite(speeds).all(axis=1))
+            along = f"the characteristic speeds along {direction} are"
+            if bad.size:
+                return "law.flux", f"{along} not finite{_at(self._states.place(values, int(bad[0])))}"
+            excess = np.abs(speeds.imag).max(axis=1)
+            index = first_largest(excess)
+            if excess[index] <= _REAL * float(np.abs(speeds).max()):
+                return None
             speed = speeds[index][int(np.argmax(np.abs(speeds[index].imag)))]
             text = f"{shown_number(float(speed.real))} + {shown_number(abs(float(speed.imag)))}i"
-            at = f" where {where}" if where else ""
-            self.flaws.append(
-                (
-                    "law.flux",
-                    f"the characteristic speeds along {direction} are complex, {text}{at}; no waves carry this flux",
-                )
+            where = _at(self._states.place(values, index))
+            return "law.flux", f"{along} complex, {text}{where}; no waves carry this flux"
+
+        discriminants = _discriminants(matrix)
+        if discriminants is None:
+            self._decide([], None, on_lattice)
+        else:
+            self._decide(
+                discriminants, lambda part: all(part.bounds(each)[0] >= 0 for each in discriminants), on_lattice
             )
+
+
+def _at(place: str) -> str:
+    return f" where {place}" if place else ""
 
 
 def without_laplacians(expression: Expression) -> Expression:
@@ -201,20 +250,29 @@ def _direction_text(direction: Sequence[float]) -> str:
     return letters[0] if len(letters) == 1 else f"the diagonal ({', '.join(letters)})"
 
 
-def _is_real_by_bounds(matrix: Sequence[Sequence[Expression]], states: States) -> bool:
-    """Whether all eigenvalues are real for all states: triangular, symmetric, or two rows with a discriminant >= 0."""
-    size = range(len(matrix))
-    upper = all(matrix[row][column] == ZERO for row in size for column in size if column < row)
-    lower = all(matrix[row][column] == ZERO for row in size for column in size if column > row)
-    symmetric = all(matrix[row][column] == matrix[column][row] for row in size for column in size)
-    if upper or lower or symmetric:
-        return True
-    if len(matrix) != 2:
-        return False
-    (a, b), (c, d) = matrix
-    spread = sub(a, d)
-    square = Call("pow", (spread, Number(2.0))) if spread != ZERO else ZERO
-    return states.bounds(simplified(add(square, mul(Number(4.0), mul(b, c)))))[0] >= 0
+def _discriminants(matrix: Sequence[Sequence[Expression]]) -> list[Expression] | None:
+    """Expressions that are not negative where all eigenvalues are real; None if there are none that say so."""
+    discriminants: list[Expression] = []
+    for block in blocks([[entry != ZERO for entry in row] for row in matrix]):
+        if all(matrix[row][column] == matrix[column][row] for row in block for column in block):
+            continue
+        if len(block) != 2:
+            return None
+        (a, b), (c, d) = [[matrix[row][column] for column in block] for row in block]
+        spread = sub(a, d)
+        square = Call("pow", (spread, Number(2.0))) if spread != ZERO else ZERO
+        discriminants.append(simplified(add(square, mul(Number(4.0), mul(b, c)))))
+    return discriminants
+
+
+def _slope_of_level(law: Law, name: str, other: str) -> Expression:
+    """Diffusivity of a field by the gradient of another."""
+    if name == other:
+        return diffusivity(law, name)
+    if name not in law.level:
+        return ZERO
+    local, _ = split_level(law.level[name])
+    return mul(mobility(law, name), derivative(local, other))
 
 
 def _culprit(expression: Expression, state: Mapping[str, Array]) -> Expression:
@@ -287,6 +345,5 @@ def _outside(
             excess = np.maximum(lower - numbers[bad], numbers[bad] - upper)
             index = int(bad[first_largest(np.where(np.isfinite(excess), excess, 1e300))])
             where = states.place(values, index)
-            at = f" where {where}" if where else ""
             limits = f"{shown_number(lower)} to {shown_number(upper)}"
-            yield place, f"{name} is {shown_number(float(numbers[index]))}{at}, outside its range {limits}"
+            yield place, f"{name} is {shown_number(float(numbers[index]))}{_at(where)}, outside its range {limits}"

@@ -273,3 +273,9 @@ def test_fields_cannot_have_names_with_a_meaning(fields: list[str]) -> None:
     assert re.match(
         rf"(the name )?{fields[0]} (is that of a computed population|has a meaning in expressions); ", flaws[0][1]
     )
+
+
+def test_terms_that_are_zero_are_left_out() -> None:
+    document = content(law__flux={"h": "q", "q": 0}, law__sources={"q": {"a": 0, "b-1": "-q"}}, law__units={})
+    law = LawSpec.model_validate(document).parsed()
+    assert list(law.flux[0]) == ["h"] and [source.name for source in law.sources] == ["b-1"]

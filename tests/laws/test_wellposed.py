@@ -87,6 +87,10 @@ ILL_POSED: dict[str, tuple[LawSpec, list[tuple[str, str]]]] = {
             )
         ],
     ),
+    "levels that grow together": (
+        spec_of({"fields": ["u", "v"], "level": {"u": "u + 2*v", "v": "v + 2*u"}}, {"u": [0, 1], "v": [0, 1]}),
+        [("law.level", "together, the levels of u, v have a diffusivity of -1")],
+    ),
     "initial outside": (
         spec_of({"fields": ["u"], "flux": {"u": "u"}}, {"u": [0, 1]}, initial={"u": "1 + 0.5*sin(2*pi*x)"}),
         [("initial.u", "u is 1.5 where x = 0.25, outside its range 0 to 1")],
@@ -115,6 +119,21 @@ def test_a_guard_makes_a_quotient_finite() -> None:
     spec = spec_of({"fields": ["h"], "sources": {"h": "where(h < 0.1, 0, 1/h)"}}, {"h": [0, 1]})
     judgement = judge(spec.states())
     assert judgement.flaws == () and judgement.sampled > 0
+
+
+def test_bounds_on_parts_of_the_range_prove_what_those_on_the_whole_do_not() -> None:
+    """The range of each root has 0, and the slopes of shallow water cancel."""
+    law = {"fields": ["h", "q"], "flux": {"h": "q", "q": "q**2/h + h**2/2"}, "sources": {"q": "sqrt(1.1 + q - q**2)"}}
+    spec = spec_of(law, {"h": [0.5, 2], "q": [-0.5, 1.25]})
+    judgement = judge(spec.states())
+    assert (judgement.flaws, judgement.sampled) == ((), 0)
+
+
+def test_what_bounds_cannot_prove_is_counted() -> None:
+    """The square root's argument is 0 in one state."""
+    spec = spec_of({"fields": ["u"], "diffusion": {"u": "u**2 - u + 0.25"}}, {"u": [0, 1]})
+    judgement = judge(spec.states())
+    assert (judgement.flaws, judgement.sampled) == ((), 1)
 
 
 def test_cahn_hilliard_is_well_posed() -> None:
