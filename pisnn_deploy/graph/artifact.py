@@ -28,7 +28,6 @@ from pisnn_deploy.graph import version5
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
-from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.graph.wellformed import defects
 
 LARGEST_ARTIFACT = 1 << 33
@@ -48,7 +47,6 @@ _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _REMEDY = "compile the model again"
-_NOT_RUN = "no backend runs it, and nothing checks or exports it"
 LARGEST_VERSION = 1 << 20
 LONGEST_VERSION = 64
 """Most characters of a version that a message repeats."""
@@ -216,18 +214,6 @@ def read_sealed_artifact(path: Path) -> Artifact:
     if artifact.broken_seal:
         raise FileError(path, artifact.broken_seal, remedy=_REMEDY)
     return artifact
-
-
-def require_one_field(path: Path, graph: IntegerGraph) -> None:
-    """Refuse a graph that only the reference can run.
-
-    Raises
-    ------
-    FileError
-        It has several fields or channels, or their names differ from those of compiled models.
-    """
-    if SEVERAL_FIELDS.is_of(graph):
-        raise FileError(path, f"is a graph {SEVERAL_FIELDS.text}", remedy=_NOT_RUN)
 
 
 def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from graphs_by_hand import of_a_law, reaction, sink, synapse, two_fields
 from models_under_test import compiled, hidden_model, oscillating_model, plane_model, stock_box
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, read_sealed_artifact, write_artifact
 from pisnn_deploy.graph.connections import Ends
@@ -222,10 +222,7 @@ def test_graphs_of_several_fields_are_read(build: Callable[[], IntegerGraph], tm
         "the graph of a model is one with several fields or channels, or with names other than membrane and flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
-    assert isinstance(done.exception, FileError) and str(done.exception) == (
-        f"{path}: is a graph with several fields or channels, or with names other than membrane and flux; no backend "
-        "runs it, and nothing checks or exports it"
-    )
+    assert isinstance(done.exception, CheckError) and str(done.exception) == f"{path}: does not fit loihi2"
 
 
 @pytest.mark.parametrize(
