@@ -25,6 +25,10 @@ class Unfit(Exception):
     """A recipe that poses another problem; the message says in what."""
 
 
+class TooLate(Unfit):
+    """A time to which an exact solution does not reach; the message says why."""
+
+
 class Averages(NamedTuple):
     """Cell averages and their error.
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws import exact_diffusion, exact_transport, exact_waves
-from pisnn_deploy.laws.assumptions import Averages, Unfit
+from pisnn_deploy.laws.assumptions import Averages, TooLate, Unfit
 from pisnn_deploy.laws.cole_hopf import cole_hopf
 from pisnn_deploy.laws.finite_volumes import FiniteVolumes
 from pisnn_deploy.laws.grid import Grid
+from pisnn_deploy.laws.solution_names import SOLVER
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.laws.start import Solution, grid_of, initial, stacked
 
@@ -21,6 +22,23 @@ _STILL = 1e-12
 """Largest rate of change of a state at rest."""
 _QUADRATURE = 1e-6
 """Largest difference between the start of a recipe and that of an exact solution, relative to the field's range."""
+
+
+class NoLongerExact(UsageError):
+    """A time to which the exact solution of a recipe does not reach.
+
+    Attributes
+    ----------
+    reason : str
+        Why, such as ``"by time 2 there is a shock"``.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (str(self), self.reason)
 
 
 @dataclass(frozen=True)
@@ -85,21 +103,22 @@ def exact(spec: LawSpec, shape: tuple[int, ...], time: float) -> Solution | None
 
     Raises
     ------
+    NoLongerExact
+        The solution does not reach to that time.
     UsageError
-        The name is unknown, or the recipe poses another problem.
+        The recipe poses another problem.
     """
     name = spec.reference
-    if name is None or name == "solver":
+    if name is None or name == SOLVER:
         return None
-    if name not in SOLUTIONS:
-        raise UsageError(f"reference: unknown solution {name!r}; use solver, {', '.join(SOLUTIONS)}")
     grid, fields = grid_of(spec, shape), spec.parsed().fields
     try:
         averages = SOLUTIONS[name].averages(spec, grid, time)
         at_start = SOLUTIONS[name].averages(spec, grid, 0.0) if time > 0 else averages
         apart = _apart_at_start(spec, grid, at_start)
     except Unfit as error:
-        raise UsageError(f"reference: {name} is {SOLUTIONS[name].description}, but {error}; use solver") from error
+        message = f"reference: {name} is {SOLUTIONS[name].description}, but {error}; use solver"
+        raise (NoLongerExact(message, str(error)) if isinstance(error, TooLate) else UsageError(message)) from error
     values = dict(zip(fields, averages.values, strict=True))
     return Solution(values, dict.fromkeys(fields, averages.error + apart), f"exact solution {name}")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.laws.assumptions import (
     FAR,
     Averages,
+    TooLate,
     Unfit,
     constant,
     require_axes,
@@ -62,7 +63,7 @@ def barenblatt(spec: LawSpec, grid: Grid, time: float) -> Averages:
     growth = (1 + time * 12 * coefficient * peak / reach**2) ** (1 / 3)
     peak, reach = peak / growth, reach * growth
     if not spec.domain.lower[0] < centre - reach < centre + reach < spec.domain.upper[0]:
-        raise Unfit(f"at time {time:g} it reaches the sides")
+        raise TooLate(f"at time {time:g} it reaches the sides")
     places = np.clip((grid.edges(0) - centre) / reach, -1.0, 1.0)
     averages = np.diff(peak * reach * (places - places**3 / 3)) / grid.spacing[0]
     return Averages(averages[None], 1e-14 * peak * len(places))

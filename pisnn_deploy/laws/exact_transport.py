@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.laws.assumptions import (
     FAR,
     Averages,
+    TooLate,
     Unfit,
     crossing,
     jump,
@@ -83,7 +84,7 @@ def characteristics(spec: LawSpec, grid: Grid, time: float) -> Averages:
     if not np.allclose(start(points + spec.lengths[0]), values, rtol=0, atol=1e-12 * np.abs(values).max()):
         raise Unfit(f"initial.{name} is not periodic")
     if np.any(np.diff(points + speed(values) * time) <= 0):
-        raise Unfit(f"by time {time:g} there is a shock")
+        raise TooLate(f"by time {time:g} there is a shock")
     edges = grid.edges(0)
     speeds = speed(values) * time
     before, after = edges - speeds.max() - width, edges - speeds.min() + width

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.laws.assumptions import (
     Averages,
+    TooLate,
     Unfit,
     constant,
     jump,
@@ -74,7 +75,7 @@ def _from_left(deep: float, shallow: float, gravity: float, edges: Field, time: 
     shock = middle * velocity / (middle - shallow) if shallow else 2 * still
     first, last = -still * time, (velocity - wave) * time
     if not edges[0] < first <= shock * time < edges[-1]:
-        raise Unfit(f"at time {time:g} the waves reach the sides")
+        raise TooLate(f"at time {time:g} the waves reach the sides")
     inside = np.clip(edges, first, last)
     # In the fan, h = w^2 / (9 g) and u = 2 (3 c - w) / 3 of w = 2 c - x / t.
     w = 2 * still - (inside / time if time else np.full(len(edges), -still))

@@ -87,7 +87,17 @@ def march(state: Field, time: float, longest: Longest, advance: Advance) -> Inte
         Longest time step from a state, and evaluations of the rates that it takes.
     advance : callable
         State after a time step, from the state before, the time step and its evaluations.
+
+    Raises
+    ------
+    UsageError
+        The state becomes infinite or NaN, or more than `MOST_STEPS` time steps are needed.
     """
+    with np.errstate(all="ignore"):
+        return _marched(state, time, longest, advance)
+
+
+def _marched(state: Field, time: float, longest: Longest, advance: Advance) -> Integrated:
     left, steps, evaluations = time, 0, 0
     while left > 0:
         step, stages = longest(state)
@@ -101,8 +111,11 @@ def march(state: Field, time: float, longest: Longest, advance: Advance) -> Inte
         state = advance(state, step, stages)
         left = left - step if count > 1 else 0.0
         steps, evaluations = steps + 1, evaluations + stages
-    if not np.isfinite(state).all():
-        raise UsageError(f"reference: the solver's values are not finite before time {time:.6g}; check the law")
+        if not np.isfinite(state.sum()):
+            raise UsageError(
+                f"reference: the solver's values are not finite at time {time - left:.6g}; "
+                "check the law and its initial values, or choose a shorter time"
+            )
     return Integrated(state, steps, evaluations)
 
 
@@ -132,7 +145,7 @@ def explicit_step(pace: Pace, courant: float, real_axis: float = _REAL_AXIS) -> 
         Largest product of time step and decay rate.
     """
     rate = pace.flow / courant + (pace.diffusion + pace.reaction) / real_axis
-    return 1 / rate if rate > 0 else math.inf
+    return 1 / rate if rate else math.inf
 
 
 def _legendre_step(pace: Pace, accurate: float) -> tuple[float, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pisnn_deploy.laws.exact import exact
+from pisnn_deploy.laws.exact import NoLongerExact, exact
 from pisnn_deploy.laws.reference import reference
+from pisnn_deploy.laws.solution_names import SOLVER
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.laws.start import Field, Solution, grid_of, initial, stacked
 
@@ -16,8 +17,22 @@ __all__ = ["Difference", "Solution", "compare", "difference", "exact", "grid_of"
 
 
 def solution(spec: LawSpec, shape: tuple[int, ...], time: float) -> Solution | None:
-    """Solution that a recipe names: the exact one, that of the solver, or None if it names none."""
-    return reference(spec, shape, time) if spec.reference == "solver" else exact(spec, shape, time)
+    """Solution that a recipe names: the exact one, that of the solver, or None if it names none.
+
+    At times to which the exact one does not reach, it is the solver's, and its basis says why.
+
+    Raises
+    ------
+    UsageError
+        The recipe poses another problem than the exact solution that it names, or the solver fails.
+    """
+    if spec.reference == SOLVER:
+        return reference(spec, shape, time)
+    try:
+        return exact(spec, shape, time)
+    except NoLongerExact as error:
+        result = reference(spec, shape, time)
+        return replace(result, basis=f"{result.basis}, because {error.reason}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pisnn_deploy.laws.conditions import Conditions, Flaw, read_conditions
 from pisnn_deploy.laws.expression import Expression, ExpressionError, parse
 from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
+from pisnn_deploy.laws.solution_names import EXACT, SOLVER, unknown_solution
 from pisnn_deploy.laws.states import States
 from pisnn_deploy.laws.wellposed import judge, values_outside
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
@@ -209,6 +210,8 @@ class LawSpec(BaseModel):
             cells *= count
         if cells > MAXIMUM_CELLS:
             flaws.append(("mesh", f"has {cells} cells, expected at most {MAXIMUM_CELLS}"))
+        if self.reference not in (None, SOLVER, *EXACT):
+            flaws.append(("reference", unknown_solution(self.reference or "")))
         return flaws
 
 

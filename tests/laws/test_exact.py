@@ -7,12 +7,15 @@ import pytest
 from short_laws import ADVECTION, BURGERS, HEAT, NAMES, SHALLOW_WATER, TRAFFIC, line, recipe
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.laws.exact import SOLUTIONS, exact
 from pisnn_deploy.laws.problem import Solution, compare, grid_of, initial
 from pisnn_deploy.laws.reference import solved
-from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.laws.solution_names import EXACT
+from pisnn_deploy.laws.spec import LawSpec, law_flaws
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project import zoo
 
 DAM = {"lengths": [5.0], "origin": [-2.5], "boundary": "wall"}
 OPEN = {"lengths": [2.0], "origin": [-1.0], "boundary": "outflow"}
@@ -199,12 +202,22 @@ def test_a_recipe_that_poses_another_problem_is_refused(spec: LawSpec, time: flo
     assert message.endswith("; use solver")
 
 
-def test_an_unknown_name_is_refused() -> None:
-    spec = line(TRAFFIC, {"u": "1"}, reference="stokes")
-    with pytest.raises(
-        UsageError, match=r"^reference: unknown solution 'stokes'; use solver, barenblatt, characteristics, .*"
-    ):
-        exact(spec, (8,), 0.1)
+@pytest.mark.parametrize(
+    ("name", "problem_text"),
+    [
+        ("stokes", "no solution is named 'stokes'; did you mean stoker?"),
+        (
+            "fourier",
+            "no solution is named 'fourier'; use solver, barenblatt, characteristics, cole-hopf, gaussian, "
+            "linear-waves, modes, rest, riemann, stoker, travelling-wave, or null",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused(name: str, problem_text: str) -> None:
+    with zoo.recipe_path("lwr") as path:
+        document = read_mapping(path)
+    assert law_flaws({**document, "reference": name}) == [("reference", problem_text)]
+    assert tuple(SOLUTIONS) == EXACT
 
 
 def test_no_exact_solution_is_none() -> None:

@@ -201,6 +201,21 @@ def test_the_stated_error_covers_the_time_steps_of_reactions() -> None:
         assert 0 < off <= result.errors["u"] < 3e-3
 
 
+def test_after_a_shock_the_solver_takes_over_from_the_characteristics() -> None:
+    later = solution(recipe("lwr"), (16,), 0.4)
+    expected = "WENO5 on 64 cells, compared with half as many per axis, because by time 0.4 there is a shock"
+    assert later is not None and later.basis == expected
+
+
+def test_heights_below_zero_are_refused_without_a_warning() -> None:
+    law = {"fields": ["h", "q"], "flux": {"h": "q", "q": "q**2/h + sqrt(h)"}, "vector": ["q"]}
+    start = {"h": "0.02 + 0.01*sin(2*pi*x)", "q": "where(x < 0.5, 1, -1)"}
+    with pytest.raises(
+        UsageError, match=r"^reference: the solver's values are not finite at time 0\.0\d*; check the law and its"
+    ):
+        solved(line(law, start), (16,), 0.5)
+
+
 def test_values_that_become_infinite_are_refused() -> None:
     law = {"fields": ["u"], "sources": {"u": "u**2"}, "diffusion": {"u": "0.01"}}
     spec = line(law, {"u": 1}, time=2.0)
