@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pisnn_deploy.faults.memory import UNDECLARED_BITS, WEIGHT_BITS, flipped, value_bits, word_bits
+from pisnn_deploy.faults.places import resolved
 from pisnn_deploy.faults.spec import PACKET_KINDS, STATES, Fault, wrong_place
 from pisnn_deploy.faults.synapse import FaultySynapse
 from pisnn_deploy.faults.values import Flip, FlippedArrays
-from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.integer import FLUX, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line, stored_synapses
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs.arrays import Arrays, Look
@@ -38,9 +40,9 @@ class Injector:
         for fault in faults:
             _require(graph, fault, steps)
         self._graph = graph
-        self.faults = tuple(faults)
+        self.faults = tuple(replace(fault, of=resolved(graph, fault)) for fault in faults)
         self.period = int(graph.period or 0)
-        self._flips = [fault for fault in faults if fault.place in STATES and fault.kind == "flip"]
+        self._flips = [fault for fault in self.faults if fault.place in STATES and fault.kind == "flip"]
         self._values = [fault for fault in faults if fault.value]
         self._stale = [fault for fault in faults if fault.kind == "stale"]
         self._dead = [
@@ -49,21 +51,24 @@ class Injector:
             if fault.kind == "dead" and graph.placement is not None
         ]
 
-    def flip(self, place: str, words: Integers, step: int, phase: int) -> None:
+    def flip(self, population: str, quantity: str, words: Integers, step: int, phase: int) -> None:
         """Flip bits of states at the start of a time step.
 
         Parameters
         ----------
-        place : str
-            ``membrane``, ``current`` or ``residue``.
+        population : str
+            Whose states.
+        quantity : str
+            ``mass``, ``current`` or ``residue``.
         words : int64 array [neurons]
             States, changed in place.
         step, phase : int
             PDE step, and the time step of it.
         """
         for fault in self._flips:
-            if (fault.place, fault.step, fault.phase) == (place, step, phase):
-                width = word_bits(self._graph, place, fault.index)
+            place = fault.of, STATES[fault.place], fault.step, fault.phase
+            if place == (population, quantity, step, phase):
+                width = word_bits(self._graph, fault.place, fault.index, population)
                 words[fault.index] = flipped(int(words[fault.index]), fault.bit, width)
 
     def dead(self, population: str, step: int, phase: int) -> Integers:
@@ -134,7 +139,7 @@ class Injector:
         period : int
             Number of time steps per PDE step.
         """
-        return FaultySynapse(line, self.faults, self._graph.mesh, period)
+        return FaultySynapse(line, self.faults, self._graph, period)
 
     def first_step(self) -> int:
         """PDE step of the earliest fault."""
@@ -147,7 +152,7 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
     if fault.phase >= period:
         raise wrong_place(fault, f"a PDE step has only the time steps 0 to {period - 1}")
     is_late = fault.kind == "stale" or bool(fault.value)
-    fired_before = fault.kind in PACKET_KINDS or (is_late and fault.population != MEMBRANE)
+    fired_before = fault.kind in PACKET_KINDS or (is_late and fault.population not in graph.holders)
     last = steps - 1 if fired_before or fault.phase else steps
     if fault.step > last:
         raise wrong_place(fault, f"the run has only {steps} PDE steps; the last such fault is possible at {last}")
@@ -161,20 +166,30 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
         if graph.placement is None:
             raise wrong_place(fault, "the artifact has no placement; compile it for a profile")
         size, noun = graph.placement.cores, "cores"
-    elif fault.place in ("current", "residue", "packet"):
-        size, noun = graph.mesh.faces, "faces"
-    elif fault.place in graph.chain:
-        size, noun = graph.size(fault.place), f"neurons of {fault.place}"
     else:
-        raise wrong_place(fault, f"there is no such population; use {', '.join(graph.chain)}")
+        population = resolved(graph, fault) or fault.place
+        if population not in graph.chain:
+            raise wrong_place(fault, f"there is no such population; use {', '.join(graph.chain)}")
+        size, noun = graph.size(population), "faces" if population == FLUX else f"neurons of {population}"
     if fault.index >= size:
         raise wrong_place(fault, f"the {size} {noun} are numbered from 0")
-    if fault.kind == "misroute" and fault.other >= graph.sole_field.size:
-        raise wrong_place(fault, f"the {graph.sole_field.size} cells and reservoirs are numbered from 0")
+    if fault.kind == "misroute":
+        _require_holder(graph, fault)
     if fault.kind == "flip":
-        width = word_bits(graph, fault.place, fault.index)
+        width = word_bits(graph, fault.place, fault.index, resolved(graph, fault))
         if fault.bit >= width:
             raise wrong_place(fault, f"the word has the bits 0 to {width - 1}")
+
+
+def _require_holder(graph: IntegerGraph, fault: Fault) -> None:
+    """Refuse a holder that does not exist where a packet is sent."""
+    name = resolved(graph, fault)
+    (channels,) = (channels for channels in graph.channels if channels.population == name)
+    for end, (holder, _, _) in zip(("source", "target"), channels.ends, strict=True):
+        size = graph.size(holder)
+        if fault.end in ("both", end) and fault.other >= size:
+            where = "" if len(graph.fields) == 1 else f" of {graph.field_of(holder).name}"
+            raise wrong_place(fault, f"the {size} cells and reservoirs{where} are numbered from 0")
 
 
 def _require_value(graph: IntegerGraph, fault: Fault) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.faults.injection import Injector
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.graph.populations import Population
@@ -34,9 +35,9 @@ class Machine:
     step : int
         First PDE step.
     mass : int64 array [holders]
-        Masses and ledgers, in quanta.
-    flux : int64 array [3, faces]
-        Packets (quanta), currents and residues (flux units).
+        Masses and ledgers of all fields, in quanta.
+    flux : int64 array [3, channels]
+        Packets (quanta), currents and residues (flux units) of all channels.
     injector : Injector
         Faults of the run.
     counts_start : bool
@@ -59,27 +60,37 @@ class Machine:
         self._graph = graph
         self._injector = injector
         self._dense = graph.coding == "dense"
-        self._answering = tuple(map(graph.population, graph.depths))
-        self.phases = len(self._answering)
+        self.phases = 1 + max(graph.depths.values())
         self._time = self._begin = step * self.phases
         self._counts_start = counts_start
         self.mass, self.flux = mass.copy(), flux.copy()
         self.events = dict.fromkeys(graph.chain, 0)
-        (mass_before,) = graph.population(MEMBRANE).program.states
-        self._memory = {MEMBRANE: {mass_before: self.mass}, FLUX: self._memory_of_faces()}
+        columns = columns_of(graph)
+        self._holders = {
+            field.holder: self.mass[field.first_holder : field.held_reservoirs.stop] for field in columns.fields
+        }
+        self._channels = {channels.population: self.flux[:, channels.part] for channels in columns.channels}
+        self._memory = {name: self._memory_of_channels(name) for name in self._channels}
+        self._memory |= {
+            name: dict.fromkeys(graph.population(name).program.states, words) for name, words in self._holders.items()
+        }
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-        self._guards = {name: payload_guard(graph, name) for name in graph.chain}
+        outputs = [(p.name, output) for p in graph.populations for output in range(len(p.program.sends))]
+        self._guards = {(name, output): payload_guard(graph, name, output) for name, output in outputs}
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
         # The graph has no bounds here, because widths are checked when values are used.
         answers = Semantics(replace(graph, bounds=())).between(mass)
-        self._last_sent = {MEMBRANE: mass.copy()} | {name: result.sends[0] for name, result in answers.items()}
-        self._unsent = np.zeros_like(mass)
-        ports = [(population.name, port) for population in self._answering for port in population.program.ports]
+        self._last_sent = {(name, 0): words.copy() for name, words in self._holders.items()}
+        self._last_sent |= {
+            (name, output): value for name, result in answers.items() for output, value in enumerate(result.sends)
+        }
+        self._unsent = {name: np.zeros_like(words) for name, words in self._holders.items()}
+        ports = [(population.name, port) for population in graph.populations for port in population.program.ports]
         self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}
         self._accumulated = {key: arriving.copy() for key, arriving in self._arriving.items()}
         for synapse in graph.synapses:
-            if synapse.source in self._last_sent:
-                drive = synapse.matrix() @ self._last_sent[synapse.source]
+            if (synapse.source, synapse.output) in self._last_sent:
+                drive = synapse.matrix() @ self._last_sent[synapse.source, synapse.output]
                 self._accumulated[synapse.target, synapse.port] += drive
 
     @property
@@ -89,9 +100,12 @@ class Machine:
 
     @property
     def kept_current(self) -> Integers:
-        """Copy of the currents that faces keep; 0 if their program keeps none."""
-        *currents, _ = self._memory[FLUX].values()
-        return currents[0].copy() if currents else np.zeros_like(self.flux[1])
+        """Copy of the currents that channels keep; 0 if their program keeps none."""
+        kept = []
+        for name, flux in self._channels.items():
+            *currents, _ = self._memory[name].values()
+            kept.append(currents[0].copy() if currents else np.zeros_like(flux[1]))
+        return np.concatenate(kept)
 
     def advance(self) -> None:
         """Simulate one time step.
@@ -102,38 +116,42 @@ class Machine:
             If a value exceeds its declared bits.
         """
         step, phase = self.time
-        for place, words in self._words():
-            self._injector.flip(place, words, step, phase)
+        for population, quantity, words in self._words():
+            self._injector.flip(population, quantity, words, step, phase)
         self.flux[0] = 0
-        self._answer(self._answering[phase], step, phase)
+        for name, depth in self._graph.depths.items():
+            if depth == phase:
+                self._answer(self._graph.population(name), step, phase)
         self._time += 1
 
     def mend(self, mass: Integers, current: Integers, residue: Integers) -> None:
-        """Overwrite the states; membranes correct what they sent wrongly with their next spikes.
+        """Overwrite the states; holders correct what they sent wrongly with their next spikes.
 
         Parameters
         ----------
         mass : int64 array [holders]
             Masses and ledgers, in quanta.
-        current, residue : int64 array [faces]
+        current, residue : int64 array [channels]
             Currents and residues, in flux units.
         """
         self.mass[:], self.flux[1], self.flux[2] = mass, current, residue
-        self._unsent = self.mass - self._last_sent[MEMBRANE]
+        self._unsent = {name: words - self._last_sent[name, 0] for name, words in self._holders.items()}
 
-    def _memory_of_faces(self) -> dict[str, Integers]:
-        """States of the faces by name, the residue last; views of `flux` where possible."""
-        program = self._graph.sole_channels.program
+    def _memory_of_channels(self, name: str) -> dict[str, Integers]:
+        """States of channels by name, the residue last; views of `flux` where possible."""
+        program, flux = self._graph.population(name).program, self._channels[name]
         *currents, residue = program.states
-        memory = {name: self.flux[1] if program.after[0] == "current" else self.flux[1].copy() for name in currents}
-        return {**memory, residue: self.flux[2]}
+        memory = {state: flux[1] if program.after[0] == "current" else flux[1].copy() for state in currents}
+        return {**memory, residue: flux[2]}
 
-    def _words(self) -> Iterator[tuple[str, Integers]]:
-        """Yield states by the names that faults use."""
-        *currents, residue = self._memory[FLUX].values()
-        yield MEMBRANE, self.mass
-        yield "current", currents[0] if currents else self.flux[1]
-        yield "residue", residue
+    def _words(self) -> Iterator[tuple[str, str, Integers]]:
+        """Yield states by population and quantity."""
+        for name, words in self._holders.items():
+            yield name, "mass", words
+        for name, flux in self._channels.items():
+            *currents, residue = self._memory[name].values()
+            yield name, "current", currents[0] if currents else flux[1]
+            yield name, "residue", residue
 
     def _answer(self, population: Population, step: int, phase: int) -> None:
         """Run the program of a population, store its states and send; neurons of dead cores do nothing."""
@@ -146,60 +164,66 @@ class Machine:
         alive[self._injector.dead(name, step, phase)] = False
         # Results may be views of the memories, so all are read before any is written.
         after = {state: np.where(alive, value, memory[state]) for state, value in result.states.items()}
-        sent = np.array(np.broadcast_to(result.sends[0], population.size))
-        payload = sent if name == FLUX else self._payload(name, sent, port_values)
-        self._guards[name].require(payload, step)
-        if name == FLUX:
-            self.flux[0] = payload = np.where(alive, sent, 0)
-            self.flux[1] = np.where(alive, result.values["current"], self.flux[1])
+        sent = [np.array(np.broadcast_to(value, population.size)) for value in result.sends]
+        flux = self._channels.get(name)
+        payloads = sent if flux is not None else self._payloads(name, sent, port_values)
+        for output, payload in enumerate(payloads):
+            self._guards[name, output].require(payload, step)
+        if flux is not None:
+            flux[0] = payloads[0] = np.where(alive, sent[0], 0)
+            flux[1] = np.where(alive, result.values["current"], flux[1])
         for state, value in after.items():
             memory[state][:] = value
-        self._send(name, payload, alive, step, phase)
+        for output, payload in enumerate(payloads):
+            self._send(name, output, payload, alive, phase)
 
-    def _payload(self, name: str, sent: Integers, port_values: dict[str, Integers]) -> Integers:
-        """Payload that transmits a new value: the value itself, or its change."""
-        last_sent, self._last_sent[name] = self._last_sent[name], sent
-        if name != MEMBRANE:
-            return sent if self._dense else sent - last_sent
-        (arrived,) = port_values.values()
-        change = arrived + self._unsent
-        self._unsent = np.zeros_like(sent)
-        payload = sent if self._dense else change
-        self._last_sent[name] = last_sent + payload
-        payload[self._graph.mesh.cells :] = 0
-        return payload
+    def _payloads(self, name: str, sent: list[Integers], port_values: dict[str, Integers]) -> list[Integers]:
+        """Payloads that transmit new values: the values themselves, or their changes."""
+        before = [self._last_sent[name, output] for output in range(len(sent))]
+        if name not in self._holders:
+            self._last_sent |= {(name, output): value for output, value in enumerate(sent)}
+            return sent if self._dense else [value - last for value, last in zip(sent, before, strict=True)]
+        (mass,), (arrived,) = sent, port_values.values()
+        change = arrived + self._unsent[name]
+        self._unsent[name] = np.zeros_like(mass)
+        payload = mass if self._dense else change
+        self._last_sent[name, 0] = before[0] + payload
+        payload[self._graph.field_of(name).cells :] = 0
+        return [payload]
 
     def _heard(self, population: Population, step: int, phase: int) -> dict[str, Integers]:
         """Input of each port: for a holder what arrived, else the accumulator."""
-        name = population.name
+        name, is_holder = population.name, population.name in self._holders
         stale = self._injector.held(name, step, phase)
         values = {}
         for port in population.program.ports:
             arriving = self._arriving[name, port]
             before = self._accumulated[name, port]
             self._arriving[name, port] = np.zeros_like(arriving)
-            value = arriving if self._dense or name == MEMBRANE else before + arriving
-            value[stale] = 0 if name == MEMBRANE else before[stale]
+            value = arriving if self._dense or is_holder else before + arriving
+            value[stale] = 0 if is_holder else before[stale]
             self._accumulated[name, port] = values[port] = value
         return values
 
     def _look(self, population: Population, step: int, name: str, values: Integers) -> None:
         """Refuse values that exceed their declared bits."""
         parts = [(population.quantity(name), values)]
-        if population.name == MEMBRANE and name in population.program.sends:
-            cells = self._graph.mesh.cells
+        if population.name in self._holders and name in population.program.sends:
+            cells = self._graph.field_of(population.name).cells
             parts = [("mass", values[:cells]), ("ledger", values[cells:])]
         for quantity, part in parts:
             bits = self._bits.get((population.name, quantity))
             if bits is not None:
                 require_width(part, bits, population.name, quantity, step)
 
-    def _send(self, population: str, payload: Integers, alive: NDArray[np.bool_], step: int, phase: int) -> None:
-        spikes = self._guards[population].spikes(payload).reshape(-1, payload.size)
-        if self._counts_start or self._time >= self._begin + self.phases or (phase and population == FLUX):
+    def _send(self, population: str, output: int, payload: Integers, alive: NDArray[np.bool_], phase: int) -> None:
+        guard, step = self._guards[population, output], self._time // self.phases
+        spikes = guard.spikes(payload).reshape(-1, payload.size)
+        fires = phase > 0 and population in self._channels
+        if guard.reach and (self._counts_start or fires or self._time >= self._begin + self.phases):
             self.events[population] += int(np.count_nonzero(spikes))
         spikes = np.where(alive, spikes, 0)
         for stored, synapse in self._synapses:
-            if stored.source == population:
+            if (stored.source, stored.output) == (population, output):
                 arriving = self._arriving[stored.target, stored.port]
                 arriving += synapse.product(spikes[synapse.line], step, phase)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.faults.places import population_of_state
+from pisnn_deploy.faults.spec import STATES
+from pisnn_deploy.graph.integer import IntegerGraph
 
 WORD_BITS = 24
 """Smallest word of a state (Loihi's); wider if more bits are declared."""
@@ -51,7 +53,7 @@ def flipped_mantissa(mantissa: int, bit: int) -> int:
     return 2 * flipped(mantissa >> 1, bit, WEIGHT_BITS)
 
 
-def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
+def word_bits(graph: IntegerGraph, place: str, index: int, population: str = "") -> int:
     """Number of bits of a state's word.
 
     Parameters
@@ -60,14 +62,16 @@ def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
         ``membrane``, ``current`` or ``residue``.
     index : int
         Number of the neuron.
+    population : str
+        Population of the state; empty where there is only one.
 
     Returns
     -------
     int
         At least `WORD_BITS`.
     """
-    population, quantity = (MEMBRANE, "mass") if place == MEMBRANE else (FLUX, place)
-    return value_bits(graph, population, quantity, index) or WORD_BITS
+    owner = population or population_of_state(graph, place)
+    return value_bits(graph, owner, STATES[place], index) or WORD_BITS
 
 
 def value_bits(graph: IntegerGraph, population: str, quantity: str, index: int) -> int | None:
@@ -85,7 +89,7 @@ def value_bits(graph: IntegerGraph, population: str, quantity: str, index: int) 
     int or None
         None if no width is declared.
     """
-    if (population, quantity) == (MEMBRANE, "mass") and index >= graph.mesh.cells:
+    if population in graph.holders and quantity == "mass" and index >= graph.field_of(population).cells:
         quantity = "ledger"
     declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
     bits = declared.get((population, quantity))

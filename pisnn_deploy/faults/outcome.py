@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 
 
@@ -56,7 +56,7 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
     """
     first: dict[int, Detection] = {}
     for detection in detections:
-        causes = [number for number, fault in enumerate(faults) if _strikes(fault, detection.step)]
+        causes = [number for number, fault in enumerate(faults) if _strikes(graph, fault, detection.step)]
         causes = causes or _leading_to(graph, faults, detection)
         for number in causes:
             first.setdefault(number, detection)
@@ -68,10 +68,10 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
     )
 
 
-def _strikes(fault: Fault, step: int) -> bool:
+def _strikes(graph: IntegerGraph, fault: Fault, step: int) -> bool:
     if fault.kind in PACKET_KINDS:
         return step in (fault.step + 1, fault.step + 1 + fault.delay)
-    is_hit = (fault.kind == "flip" and not fault.lasts) or (fault.kind == "stale" and fault.place == MEMBRANE)
+    is_hit = (fault.kind == "flip" and not fault.lasts) or (fault.kind == "stale" and fault.place in graph.holders)
     return is_hit and step == fault.step
 
 
@@ -84,4 +84,6 @@ def _leading_to(graph: IntegerGraph, faults: Sequence[Fault], detection: Detecti
 
 
 def _is_of_route(graph: IntegerGraph, fault: Fault) -> bool:
-    return any(line.synapse.name == fault.synapse and line.synapse.source == FLUX for line in stored_synapses(graph))
+    return any(
+        line.synapse.name == fault.synapse and line.synapse.target in graph.holders for line in stored_synapses(graph)
+    )

@@ -24,8 +24,8 @@ EXAMPLES: Mapping[Kind, str] = {
 }
 """An example of each kind."""
 PACKET_KINDS: tuple[Kind, ...] = ("drop", "duplicate", "delay", "misroute")
-STATES = ("membrane", "current", "residue")
-"""States in which bits can be flipped."""
+STATES = {"membrane": "mass", "current": "current", "residue": "residue"}
+"""States in which bits can be flipped, and their names in the bounds of a graph."""
 _LONGEST = 200
 _LARGEST = 1 << 40
 
@@ -47,12 +47,12 @@ _PLACES: Mapping[Kind, str] = {
     **dict.fromkeys(PACKET_KINDS, "packet"),
     "dead": "core",
     "sign-mode": "weight",
-    "stale": r"membrane|flux|hidden\d+",
+    "stale": r"[a-z][a-z0-9-]*",
 }
 _CHOICES: Mapping[Kind, str] = {
     **_PLACES,
     "flip": "membrane, current, residue, weight, or a value of a program such as flux.potential",
-    "stale": "membrane, flux, hidden1",
+    "stale": "a population such as membrane, flux or hidden1",
 }
 """Places of each kind, for messages."""
 
@@ -69,7 +69,7 @@ class Fault:
         ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, a population (``stale``), or
         ``population.value`` for a value of the population's program.
     index : int
-        Neuron, connection of a synapse, face of a packet, or core; 0 for all weights of a synapse.
+        Neuron, connection of a synapse, channel of a packet, or core; 0 for all weights of a synapse.
     step : int
         PDE step, from 0; for packets the one in which they are fired.
     phase : int
@@ -84,6 +84,8 @@ class Fault:
         Delay of a packet in PDE steps.
     other : int
         Holder that receives a misrouted packet.
+    of : str
+        Population of the state or of the channel of a packet; empty where the graph has only one.
     """
 
     kind: Kind
@@ -96,12 +98,15 @@ class Fault:
     end: End = "both"
     delay: int = 0
     other: int = 0
+    of: str = ""
 
     def __str__(self) -> str:
         """Format the fault as a specification."""
         inside = str(self.index)
         if self.place == "weight":
             inside = self.synapse if self.kind == "sign-mode" else f"{self.synapse},{self.index}"
+        elif self.of:
+            inside = f"{self.of},{self.index}"
         end = "" if self.end == ("target" if self.kind == "misroute" else "both") else f".{self.end}"
         rest = {"flip": f".bit{self.bit}", "delay": f"+{self.delay}", "misroute": f"->{self.other}"}.get(self.kind, "")
         phase = f".{self.phase}" if self.phase else ""
@@ -154,25 +159,31 @@ def parse_fault(text: str) -> Fault:
     }
     if kind == "misroute":
         details.setdefault("end", "target")
-    synapse, index = _inside(text, kind, place, matched["inside"])
+    name, index = _inside(text, kind, place, matched["inside"])
     step, phase = _time(text, kind, matched["time"], has_its_own="." in place)
-    return Fault(kind, place, index, step, phase, synapse, **details)
+    details["synapse" if place == "weight" else "of"] = name
+    return Fault(kind, place, index, step, phase, **details)
 
 
 def _inside(text: str, kind: Kind, place: str, inside: str) -> tuple[str, int]:
-    """Parse synapse and index."""
-    synapse, index = "", inside
+    """Parse the name of a synapse or population, and the index."""
+    name, index = "", inside
     if place == "weight":
-        synapse, comma, index = inside.partition(",")
-        if not re.fullmatch(r"[\w-]+", synapse, re.ASCII) or bool(comma) != (kind == "flip"):
+        name, comma, index = inside.partition(",")
+        if not re.fullmatch(_NAME, name, re.ASCII) or bool(comma) != (kind == "flip"):
             expected = "the name of a synapse" + (" and the number of a connection" if kind == "flip" else "")
             raise _error(text, f"[{inside}] must be {expected}", kind, _WEIGHT if kind == "flip" else "")
         index = index if comma else "0"
+    elif "," in inside and place in (*STATES, "packet"):
+        name, _, index = inside.partition(",")
+        if not re.fullmatch(_NAME, name, re.ASCII):
+            raise _error(text, f"[{inside}] must be a number, or the name of a population and a number", kind)
     if not re.fullmatch(r"\d{1,13}", index, re.ASCII):
         raise _error(text, f"{index!r} is not a nonnegative integer", kind, _WEIGHT if place == "weight" else "")
-    return synapse, int(index)
+    return name, int(index)
 
 
+_NAME = r"[\w-]+"
 _WEIGHT = "flip:weight[membrane-to-flux,12].bit3@10"
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.rows import Rows, from_triplets
 from pisnn_deploy.faults.memory import flipped_mantissa
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
-from pisnn_deploy.graph.integer import FLUX, Integers
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line
-from pisnn_deploy.mesh import FaceMesh
 
 Words = NDArray[np.int32]
+_NOBODY: Integers = np.zeros(0, np.int64)
 
 
 class _Entries(NamedTuple):
@@ -34,9 +34,9 @@ class FaultySynapse:
     Parameters
     ----------
     faults : sequence of Fault
-        Faults of the run; those of other synapses are ignored.
-    mesh : FaceMesh
-        Ends of the faces, for packets.
+        Faults of the run, which name the populations of packets; those of other synapses are ignored.
+    graph : IntegerGraph
+        Graph of the synapses.
     period : int
         Number of time steps per PDE step.
 
@@ -46,19 +46,23 @@ class FaultySynapse:
         Number of its line of binary spikes, and number of source neurons.
     """
 
-    def __init__(self, line: Line, faults: Sequence[Fault], mesh: FaceMesh, period: int) -> None:
+    def __init__(self, line: Line, faults: Sequence[Fault], graph: IntegerGraph, period: int) -> None:
         synapse = line.synapse
         self.line, self.inputs = line.number, synapse.inputs
         self._shape = synapse.outputs, synapse.inputs
         self._exponent = synapse.exponent
-        self._period = period
-        self._mesh = mesh
+        self._phase = graph.depths[synapse.source] % period
+        self._ends = {"source": _NOBODY, "target": _NOBODY}
+        for channels in graph.channels:
+            if (channels.population, channels.output) == (synapse.source, synapse.output):
+                for end, (holder, neurons, _) in zip(self._ends, channels.ends, strict=True):
+                    self._ends[end] = neurons if holder == synapse.target else _NOBODY
         counts = np.diff(synapse.row_starts)
         rows = np.repeat(np.arange(synapse.outputs, dtype=np.int64), counts)
         self._entries = _Entries(rows, synapse.columns, synapse.mantissas.copy())
         weights = [fault for fault in faults if fault.synapse == synapse.name]
         self._pending = sorted(weights, key=lambda fault: (fault.step, fault.phase))
-        self._packets = [fault for fault in faults if synapse.source == FLUX and fault.kind in PACKET_KINDS]
+        self._packets = [fault for fault in faults if fault.kind in PACKET_KINDS and fault.of == synapse.source]
         self._has_faults = bool(weights or self._packets)
         self._late: dict[int, Words] = {}
         self._matrix = self._stored(self._entries)
@@ -86,7 +90,7 @@ class FaultySynapse:
         while self._pending and (self._pending[0].step, self._pending[0].phase) <= (step, phase):
             self._hit(self._pending.pop(0))
             self._matrix = self._stored(self._entries)
-        firing = phase == self._period - 1
+        firing = phase == self._phase
         packets = [fault for fault in self._packets if firing and fault.step == step]
         if not packets:
             arriving = self._sum(self._matrix, spikes)
@@ -125,9 +129,8 @@ class FaultySynapse:
     def _of(self, fault: Fault) -> NDArray[np.bool_]:
         """Mask of the connections that carry the copies hit by a fault, bool [connections]."""
         rows, columns, _ = self._entries
-        ends = {"source": (self._mesh.source,), "target": (self._mesh.target,)}
-        hit = ends.get(fault.end, (self._mesh.source, self._mesh.target))
-        holders = [int(end[fault.index]) for end in hit]
+        hit = self._ends.values() if fault.end == "both" else (self._ends[fault.end],)
+        holders = [int(neurons[fault.index]) for neurons in hit if neurons.size]
         connections: NDArray[np.bool_] = (columns == fault.index) & np.isin(rows, holders)
         return connections
 

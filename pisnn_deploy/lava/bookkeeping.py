@@ -124,8 +124,10 @@ class Bookkeeping:
         return [flux] if len(self.columns) == 1 else [flux[:, columns] for columns in self.columns]
 
     def stopped(self) -> None:
-        """Store the number of violations when the run stops."""
+        """Store the number of violations, and of the packets of channels that were checked, when the run stops."""
         self._status[exchange.VIOLATIONS] = list(self.audit.counts.values())
+        self._status[exchange.PACKETS] = self.audit.packets_sent
+        self._status[exchange.QUANTA] = self.audit.quanta_sent
 
     def end_current(self, current: Integers) -> None:
         """Store the currents that arrive after the last PDE step, for channels that do not keep them.

@@ -11,6 +11,7 @@ from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.audit.recovery import Recovery
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.run import RunState
 from pisnn_deploy.runs.stepping import Stepper, Tally
@@ -45,6 +46,9 @@ class FaultyStepper:
         self.machine = machine(graph, start.step, start.mass, flux, injector, counts_start=not self._begun)
         self.machine.events.update(start.events)
         self.audit = Audit(graph, start)
+        self._columns = columns_of(graph).channels
+        self._phases = [graph.depths[channels.population] for channels in self._columns]
+        self._packets = np.zeros_like(start.current)
         self._recovery = Recovery(self.audit) if recovers else None
 
     def begin(self) -> None:
@@ -60,11 +64,9 @@ class FaultyStepper:
         elif self.machine.time == (self._now.step, 0):
             self._time_step()  # a continued run: its first spikes are counted already
         for _ in range(steps):
-            for _ in range(self.machine.phases - 1):
+            for _ in range(self.machine.phases):
                 self._time_step()
-            flux = self.machine.flux.copy()
-            self._time_step()
-            packets = flux[0]
+            packets = self._packets.copy()
             self._now = RunState(
                 self._now.step + 1,
                 self.machine.mass.copy(),
@@ -91,15 +93,19 @@ class FaultyStepper:
     def _time_step(self) -> None:
         step, phase = self.machine.time
         self.machine.advance()
-        mass, (packets, current, residue) = self.machine.mass, self.machine.flux
-        membranes = partial(self.audit.observe_membranes, step, mass, absorbing=phase == 0)
-        firing = phase == self.machine.phases - 1
-        flux = partial(self.audit.observe_flux, step, packets, current, residue, firing=firing)
+        observations = [partial(self.audit.observe_membranes, step, self.machine.mass, absorbing=phase == 0)]
+        for number, (channels, depth) in enumerate(zip(self._columns, self._phases, strict=True)):
+            packets, current, residue = self.machine.flux[:, channels.part]
+            if phase == depth:
+                self._packets[channels.part] = packets
+            observations.append(
+                partial(self.audit.observe_flux, step, packets, current, residue, firing=phase == depth, number=number)
+            )
         if self._recovery is None:
-            membranes()
-            flux()
+            for observe in observations:
+                observe()
             return
-        books = self._recovery.observe(membranes, flux)
+        books = self._recovery.observe(*observations)
         if books is not None:
             self.machine.mend(*books)
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from fields_by_hand import first_masses
+from graphs_by_hand import reaction, side_by_side, sink, two_fields
 from models_under_test import binary_box, compiled, heat_model, hidden_model, oscillating_model
+from scheduled_graphs import scheduled
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import parse_fault
@@ -30,7 +33,7 @@ def binary() -> IntegerGraph:
 def same_runs(graph: IntegerGraph, steps: int, *texts: str, recovers: bool) -> Run:
     faults = tuple(parse_fault(text) for text in texts)
     options = RunOptions(steps, everything=True, faults=faults, recovers=recovers)
-    mass = graph.initial
+    mass = first_masses(graph)
     found, expected = cpu.run(graph, mass, options), fast.run(graph, mass, options)
     assert found.detections == expected.detections and found.failure == expected.failure
     assert found.violations == expected.violations and found.steps == expected.steps
@@ -44,9 +47,30 @@ def limited() -> IntegerGraph:
     return compiled(oscillating_model(), 9, "no-flux", limiter="positivity")
 
 
+def fields() -> IntegerGraph:
+    """Three graphs of one or two fields, in which channels have two depths."""
+    return scheduled(side_by_side([two_fields(4), sink(4), reaction(4)]), "delta")
+
+
 @pytest.mark.parametrize(
     ("graph", "texts"),
     [
+        (
+            fields,
+            (
+                "flip:membrane[g0-h,2].bit3@1",
+                "drop:packet[g2-rate,3]@2",
+                "misroute:packet[g2-rate,1].source->3@4",
+                "delay:packet[g1-decay,3].target+1@6",
+                "stale:g0-flux-q[1]@6",
+                "flip:residue[g1-decay,1].bit2@8.2",
+                "flip:current[g0-flux-h,1].bit2@9.1",
+                "flip:g2-product.product[1].bit4@10",
+                "stale:g0-q[1]@10",
+                "flip:g0-flux-q.residue[1].bit2@12",
+                "sign-mode:weight[g1-decay-0-to-u-arrival]@13",
+            ),
+        ),
         (
             limited,
             (

@@ -36,9 +36,23 @@ def test_examples_are_written_as_they_are_read(example: str) -> None:
     assert str(parse_fault(example)) == example
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flip:membrane[h,17].bit5@40.1",
+        "flip:residue[h-flux,3].bit2@1",
+        "misroute:packet[k_1,3].source->17@12",
+        "stale:q[3]@4",
+    ],
+)
+def test_populations_are_written_as_they_are_read(text: str) -> None:
+    assert str(parse_fault(text)) == text
+
+
 def test_all_parts_of_a_spec() -> None:
     assert parse_fault("flip:weight[route,12].bit3@10.1") == Fault("flip", "weight", 12, 10, 1, "route", 3)
     assert parse_fault("delay:packet[3].source+2@12") == Fault("delay", "packet", 3, 12, end="source", delay=2)
+    assert parse_fault("drop:packet[h-flux,3]@12") == Fault("drop", "packet", 3, 12, of="h-flux")
     assert parse_fault("misroute:packet[3]->17@12") == Fault("misroute", "packet", 3, 12, end="target", other=17)
 
 
@@ -57,7 +71,11 @@ def test_all_parts_of_a_spec() -> None:
             "flip cannot hit 'packet'; use membrane, current, residue, weight, or a value of a program such as "
             "flux.potential; for example flip:membrane[17].bit5@40",
         ),
-        ("stale:route[3]@4", "stale cannot hit 'route'; use membrane, flux, hidden1; for example stale:flux[9]@12"),
+        (
+            "stale:flux.packet[3]@4",
+            "stale cannot hit 'flux.packet'; use a population such as membrane, flux or hidden1; "
+            "for example stale:flux[9]@12",
+        ),
         ("flip:membrane[17]@4", "unexpected '' after the place; for example flip:membrane[17].bit5@40"),
         ("delay:packet[3]+0@4", "unexpected '+0' after the place; for example delay:packet[3]+2@12"),
         ("misroute:packet[3]@4", "unexpected '' after the place; for example misroute:packet[3]->17@12"),
@@ -70,6 +88,10 @@ def test_all_parts_of_a_spec() -> None:
         (
             "sign-mode:weight[route,3]@4",
             "[route,3] must be the name of a synapse; for example sign-mode:weight[route]@10",
+        ),
+        (
+            "drop:packet[h flux,3]@4",
+            "[h flux,3] must be a number, or the name of a population and a number; for example drop:packet[3]@12",
         ),
         ("drop:packet[3]@soon", "@soon is not a PDE step; for example drop:packet[3]@12"),
         (

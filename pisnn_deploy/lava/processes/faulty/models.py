@@ -5,7 +5,7 @@ Each behaves like its base class, except for faults in memories, inputs and spik
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -21,7 +21,9 @@ from lava.proc.sparse.process import Sparse
 from pisnn_deploy.audit.recovery import Recovery
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.synapse import FaultySynapse, Words
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.contract import CURRENT as CURRENT_NAME
+from pisnn_deploy.graph.contract import RESIDUE as RESIDUE_NAME
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import Plan, PortPlan, step_and_phase
@@ -31,9 +33,6 @@ from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.lava.start import CURRENT, RESIDUE
 from pisnn_deploy.programs import Operand, run
-
-_PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
-"""Names that faults use for words in memory."""
 
 
 @implements(proc=Neurons, protocol=LoihiProtocol)
@@ -48,7 +47,7 @@ class FaultyNeuronsModel(NeuronsModel):
         super().__init__(proc_params)
         plan, files = self.plan, Exchange(proc_params["folder"])
         self._name = plan.population.name
-        self._places = {row: _PLACES.get((self._name, word.value)) for row, word in enumerate(plan.kept)}
+        self._states = dict(_states(plan))
         self._mended, self._right = files.array("mended"), _right(plan, files)
         self._last_sent: Integers | None = None
         self._unsent: Integers | int = 0
@@ -62,9 +61,8 @@ class FaultyNeuronsModel(NeuronsModel):
             for row, right in self._right:
                 self.kept[row] = right
             self._unsent = self.kept[0] - self._last_sent
-        for row, place in self._places.items():
-            if place is not None:
-                self.injector.flip(place, self.kept[row], step, phase)
+        for row, quantity in self._states.items():
+            self.injector.flip(self._name, quantity, self.kept[row], step, phase)
         super().run_spk()
 
     def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
@@ -114,6 +112,16 @@ class FaultyNeuronsModel(NeuronsModel):
             spikes = spikes.copy()
             spikes.reshape(-1, self.plan.population.size)[:, dead] = 0
         super().send(number, spikes)
+
+
+def _states(plan: Plan) -> Iterator[tuple[int, str]]:
+    """Yield the rows of a population's memory that faults name, with their quantities."""
+    if plan.holders is not None:
+        yield 0, "mass"
+    elif plan.moves_mass:
+        for row, word in enumerate(plan.kept):
+            if word.value in (CURRENT_NAME, RESIDUE_NAME):
+                yield row, word.value
 
 
 def _right(plan: Plan, files: Exchange) -> list[tuple[int, Integers]]:
