@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pisnn_deploy.checks.memory import remembered
 from pisnn_deploy.checks.report import Severity
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.core.arithmetic import signed_width
@@ -16,6 +15,7 @@ from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.stock import stored_exponent
 from pisnn_deploy.graph.traits import BINARY
 from pisnn_deploy.programs.facts import decay_constants, thresholds
+from pisnn_deploy.target.states import remembered
 
 PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"

@@ -8,52 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.checks.capacity import per_core
-from pisnn_deploy.checks.memory import remembered
-from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.graph.stock import STATE_BITS, STATES, is_stock
 from pisnn_deploy.programs import Operand
 from pisnn_deploy.programs.language import MAX_TABLE_BITS
-
-
-def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
-    """Bits of state that a neuron keeps between time steps, by population.
-
-    In delta coding a receiver keeps its accumulated drive, and a hidden neuron the value that it sent last; in dense
-    coding both keep their bias. A current is kept unless the leak removes it entirely. With a limiter faces keep the
-    masses at their ends, unless these arrive in the time step in which faces fire. Constants that differ between
-    neurons are kept, too. Stock processes keep states of the width that Lava declares.
-
-    Returns
-    -------
-    mapping of str to int
-        Bits by population; undeclared widths count as 0.
-    """
-    if is_stock(graph):
-        return {name: STATE_BITS * states for name, states in STATES.items()}
-    declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-    bits = {}
-    for population in graph.populations:
-        kept = {population.quantity(value) for value in (*population.program.after, *remembered(graph, population))}
-        bits[population.name] = sum(declared.get((population.name, quantity), 0) for quantity in kept)
-    for population in graph.between_fields:
-        constants = (values for name, values in population.parameters.items() if name != "bias")
-        bits[population.name] += sum(_width(values) for values in constants)
-    if graph.coding == "dense":
-        for name, bias in biases(graph).items():
-            bits[name] += signed_width(int(bias.min(initial=0)), int(bias.max(initial=0))) if bias.any() else 0
-    return bits
-
-
-def _width(values: NDArray[np.int64]) -> int:
-    """Signed width of a constant of each neuron; 0 where all are equal, which is part of the program."""
-    if not values.size or (values == values[0]).all():
-        return 0
-    return signed_width(int(values.min()), int(values.max()))
+from pisnn_deploy.target.states import state_bits
 
 
 def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[np.int64]:

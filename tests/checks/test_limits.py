@@ -27,7 +27,6 @@ from hypothesis import strategies as st
 from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.checks import RULES, check
-from pisnn_deploy.checks.tables import state_bits
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Explicit
@@ -35,6 +34,7 @@ from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.kinds import with_faces
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.target import Profile, load_profile
+from pisnn_deploy.target.states import state_bits
 
 LOIHI1, LOIHI2, GENERIC = (load_profile(name) for name in ("loihi1", "loihi2", "generic-int"))
 HEAT = heat_graph()

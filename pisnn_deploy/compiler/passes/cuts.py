@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.target import Profile
 from pisnn_deploy.target.axons import Axons, Link, input_axons
 from pisnn_deploy.target.resources import limits
+from pisnn_deploy.target.states import state_bits
 from pisnn_deploy.target.utilisation import Counts, tally
 
 NAME = "place"
@@ -177,7 +178,8 @@ class Problem:
             rows = np.sort(np.concatenate(spans))
             axons.append(input_axons(link.of_rows(rows), index[link.target][rows], cores))
         chip = np.zeros(cores, np.int64)
-        return self.heaviest(self.tally(axons, index, chip), slice(which * self.depth, (which + 1) * self.depth))
+        part_cores = slice(which * self.depth, (which + 1) * self.depth)
+        return self.heaviest(self.tally(axons, index, chip), index, part_cores)
 
     def trial(self, part: Integers, chip: Integers | None, seed: int) -> Trial:
         """Measure a cut; without the `chip` of each part, cores are assigned to chips by their traffic."""
@@ -209,15 +211,31 @@ class Problem:
         """Lines of a neuron, by population."""
         return {name: lines_of(self.graph, name) for name in self.graph.chain}
 
-    def heaviest(self, counts: Counts, which: slice = slice(None)) -> Use:
+    @cached_property
+    def state_words(self) -> dict[str, int]:
+        """Words of state of a neuron, by population."""
+        word = self.profile.core.word_bits.value
+        return {name: self.lines[name] * -(-bits // word) for name, bits in state_bits(self.graph).items()}
+
+    def heaviest(self, counts: Counts, index: Mapping[str, Integers], which: slice = slice(None)) -> Use:
         """The use nearest to its limit or furthest above it, over all cores or some."""
         worst = Use(0.0, "neurons", 0, 0)
-        for what, uses, limit in _limited(counts, self.profile):
+        for what, uses, limit in (*_limited(counts, self.profile), *self._states(index, counts.core.size)):
             used = math.ceil(uses[which].max())
             ratio = used / limit if limit else math.inf * used if used else 0.0
             if ratio > worst.ratio:
                 worst = Use(ratio, what, used, limit)
         return worst
+
+    def _states(self, index: Mapping[str, Integers], cores: int) -> Iterator[tuple[str, Integers, int]]:
+        """Words of state on each core, with their limit; only in graphs without a flux network, which keep more."""
+        limit = self.profile.core.neuron_state_words.value
+        if limit is None or self.graph.has_flux_network:
+            return
+        words = np.zeros(cores, np.int64)
+        for name, home in index.items():
+            words += self.state_words[name] * np.bincount(home, minlength=cores)
+        yield "words of neuron states", words, limit
 
 
 def _limited(counts: Counts, profile: Profile) -> Iterator[tuple[str, Integers | NDArray[np.float64], int]]:

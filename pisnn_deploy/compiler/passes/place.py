@@ -129,7 +129,7 @@ def _growing(problem: Problem, cut: Callable[[int], Integers], seed: int | None)
         part = cut(parts)
         chip = None if seed is not None else np.arange(int(part.max()) + 1) // problem.parts_of_a_chip
         trial = problem.trial(part, chip, seed or 0)
-        use = problem.heaviest(trial.counts)
+        use = problem.heaviest(trial.counts, trial.index)
         if use.ratio <= 1:
             return trial
         if parts >= problem.cells:
@@ -193,7 +193,7 @@ def _tried(problem: Problem, blocks: tuple[int, ...], periodic: tuple[bool, ...]
     available = problem.profile.system.chips.value
     number, chip = in_order_of_chips(chips_of_blocks(blocks, periodic, problem.parts_of_a_chip, available))
     trial = problem.trial(number[part], chip, 0)
-    use = problem.heaviest(trial.counts)
+    use = problem.heaviest(trial.counts, trial.index)
     return (trial if use.ratio <= 1 else None), use
 
 
