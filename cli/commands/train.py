@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the model (default: the name of the recipe with the suffix .pt).",
+    help="Where to write the model (default: the name of the recipe with the suffix .safetensors).",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Random seed (overrides the recipe).")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training.")
