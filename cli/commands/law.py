@@ -51,10 +51,17 @@ def show(recipe: str, mesh: str | None, latex: bool, as_json: bool, quiet: bool)
     elif latex and not quiet:
         print_text("\n".join(meaning.latex))
     elif not quiet:
-        _print(recipe, meaning)
+        print_law(recipe, meaning)
 
 
-def _print(recipe: str, meaning: Understood) -> None:
+def print_law(recipe: str, meaning: Understood) -> None:
+    """Print the tables of a law.
+
+    Parameters
+    ----------
+    recipe : str
+        Name of the recipe, for warnings.
+    """
     print_table(f"{meaning.name}: equations", [(text,) for text in meaning.equations])
     spec = meaning.spec
     if spec is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pisnn_deploy.cli.commands.law import print_law
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.project import zoo
@@ -66,7 +67,7 @@ def _row_of_law(name: str) -> Row:
 @JSON
 @QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
-    """Show the specification and weights of the model NAME, or the recipe of a law.
+    """Show the specification and weights of the model NAME, or what a law means.
 
     \b
     Examples:
@@ -95,9 +96,10 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
 def _show_law(name: str, as_json: bool, quiet: bool) -> None:
     from pisnn_deploy.laws.spec import read_law
 
-    with zoo.recipe_path(name) as path:
-        spec = read_law(path).model_dump(mode="json")
     if as_json:
-        print_json({"spec": spec})
+        with zoo.recipe_path(name) as path:
+            print_json({"spec": read_law(path).model_dump(mode="json")})
     elif not quiet:
-        print_table(name, [(key, str(value)) for key, value in spec.items()])
+        from pisnn_deploy.project.laws import understood
+
+        print_law(name, understood(name))

@@ -218,9 +218,8 @@ def _name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
 
 
 def computed_names(fields: Sequence[str]) -> re.Pattern[str]:
-    """Names that the construction gives to populations, so that no source and no exchange can have them."""
-    of_field = "|".join(("level", "flux", "slope-[xyz]", "diffusion-[xyz]", *side_names(3)))
-    return re.compile(rf"(?:rates|(?:face|predictor)-[xyz]|(?:{'|'.join(fields)})-(?:{of_field}))(?:-\d+)?")
+    """Names that the construction may give to populations, so that no source and no exchange can have them."""
+    return re.compile(rf"(?:rates|face|predictor)(?:-.*)?|(?:{'|'.join(fields)})-(?!source$|to-).*")
 
 
 def _term_name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
@@ -230,7 +229,7 @@ def _term_name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
     terms += [("law.exchange", entry.label) for entry in text.exchange]
     for place, name in [*(("law.fields", name) for name in text.fields), *terms]:
         if computed_names(text.fields).fullmatch(name):
-            yield place, f"the name {name} is that of a computed population; give another name"
+            yield place, f"the name {name} is for a computed population; give another name"
     for place, name in terms:
         if name in taken:
             yield place, f"the name {name} is that of {taken[name]}; give another name"

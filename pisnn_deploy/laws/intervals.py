@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 
 from pisnn_deploy.laws.nodes import LARGEST_EXPONENT, Call, Expression, Number, Symbol, postorder
@@ -11,6 +12,8 @@ Interval = tuple[float, float]
 EVERYTHING: Interval = (-math.inf, math.inf)
 _ULPS = 8
 """Steps outwards after a function that numpy and Python round within 4 units in the last place."""
+_CHAINED = 4
+"""Largest exponent whose bounds are rounded product by product."""
 _LARGEST_ANGLE = 1e6
 """Arguments of sin and cos beyond which the bounds are -1 and 1."""
 
@@ -143,10 +146,22 @@ def _chain(a: Interval, count: int) -> Interval:
     """Bound a product of equal factors: an even one is not negative."""
     if count % 2 == 0:
         a = _abs(a)
+    if count > _CHAINED:
+        low, high = _power_within(a[0], count, -1), _power_within(a[1], count, 1)
+        return (max(0.0, low) if count % 2 == 0 else low), high
     product = (1.0, 1.0)
     for _ in range(count):
         product = _mul(product, a) if count % 2 == 0 else _monotone_mul(product, a)
     return product
+
+
+def _power_within(value: float, count: int, direction: int) -> float:
+    """Power moved outwards by more than what a chain of products may be rounded by."""
+    power = math.copysign(1.0, value) ** count * _real_power(abs(value), count)
+    share = 2 * count * sys.float_info.epsilon
+    if math.isinf(power):
+        return power if power * direction > 0 else math.copysign(sys.float_info.max * (1 - share), power)
+    return 0.0 if value == 0 else power + direction * (abs(power) * share + count * 5e-324)
 
 
 def _monotone_mul(product: Interval, a: Interval) -> Interval:

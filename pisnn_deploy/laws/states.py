@@ -18,8 +18,6 @@ _MOST_ALONG = 1025
 """Points of a lattice along a field or coordinate."""
 _MOST_EVALUATIONS = 1 << 22
 """States times nodes."""
-_MOST_PARTS = 1024
-"""Parts of the range in a proof."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class States:
                 values[name] = np.zeros(1)
         return values
 
-    def holds(self, expressions: Sequence[Expression], holds_by_bounds: Callable[[States], bool]) -> bool:
+    def holds(self, expressions: Sequence[Expression], holds_by_bounds: Callable[[States], bool], most: int) -> bool:
         """Whether a property holds for all states, proved by bounds on parts of the range.
 
         Parts are halved along their relatively longest side until bounds decide.
@@ -94,14 +92,15 @@ class States:
             The property depends on their fields and coordinates alone.
         holds_by_bounds : callable
             Whether bounds over the states of a part prove the property there.
+        most : int
+            Number of parts.
 
         Returns
         -------
         bool
-            False where bounds decide nothing within `_MOST_PARTS` parts.
+            False where bounds on so many parts decide nothing.
         """
         variables = self.variables(expressions)
-        most = min(_MOST_PARTS, _MOST_EVALUATIONS // (64 * len(postorder(*expressions))))
         parts, count = [self], 0
         while parts:
             part, count = parts.pop(), count + 1

@@ -194,7 +194,7 @@ FLAWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "name of a population": (
         {"law__sources": {"q": {"predictor-x": "1", "h-slope-x-2": "1", "rates": "1"}}},
         [
-            f"law.sources.q: the name {name} is that of a computed population; give another name"
+            f"law.sources.q: the name {name} is for a computed population; give another name"
             for name in ("h-slope-x-2", "predictor-x", "rates")
         ],
     ),
@@ -271,7 +271,7 @@ def test_fields_cannot_have_names_with_a_meaning(fields: list[str]) -> None:
     flaws = law_flaws({**content(), "law": {"fields": fields, "flux": dict.fromkeys(fields, "q")}})
     assert flaws and all(place != "law.flux" for place, _ in flaws[:1])
     assert re.match(
-        rf"(the name )?{fields[0]} (is that of a computed population|has a meaning in expressions); ", flaws[0][1]
+        rf"(the name )?{fields[0]} (is for a computed population|has a meaning in expressions); ", flaws[0][1]
     )
 
 

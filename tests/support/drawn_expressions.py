@@ -16,7 +16,9 @@ _leaves = st.one_of(_numbers, st.sampled_from(NAMES).map(Symbol))
 def _calls(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
     def call(function: str) -> st.SearchStrategy[Expression]:
         if function == "pow":
-            exponents = st.one_of(st.integers(-3, 6).map(float), st.sampled_from([0.5, 1.5, -0.25])).map(Number)
+            exponents = st.one_of(st.integers(-3, 9).map(float), st.just(64.0), st.sampled_from([0.5, 1.5, -0.25])).map(
+                Number
+            )
             return st.tuples(inner, exponents).map(lambda arguments: Call("pow", arguments))
         if function == "neg":
             # The parser gives numbers their sign.
