@@ -11,7 +11,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import is_installed, lack_of, lava_runs_here, require
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import LATE, SEVERAL_FIELDS, Trait, refuse
+from pisnn_deploy.graph.traits import LATE, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.runs.states import require_fit
 
@@ -39,8 +39,8 @@ class Backend:
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(SEVERAL_FIELDS, LATE)),
-    "fast": Backend("pisnn_deploy.runs.fast", has_faults=True, without_faults=(SEVERAL_FIELDS,)),
+    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE,)),
+    "fast": Backend("pisnn_deploy.runs.fast", has_faults=True),
     "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime")),
     "torch": Backend("pisnn_deploy.runs.torch", ("torch",)),
 }
@@ -105,8 +105,7 @@ def run_graph(
         raise UsageError(f"backend {backend}: does not support faults; use {others}")
     require_room(graph, options)
     if options.faults:
-        remedy = "run it without faults" if SEVERAL_FIELDS.is_of(graph) else "use `backend` fast"
-        refuse(graph, f"backend {backend} with faults", chosen.without_faults, remedy)
+        refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use `backend` fast")
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")

@@ -154,15 +154,23 @@ def test_starts_are_arrays_of_all_fields_by_name_or_in_their_order(dam: Path, tm
             "and flux; run it undivided",
         ),
         (
-            ["--fault", "flip:h.mass[3].bit4@2"],
-            "backend fast with faults: cannot handle a graph with several fields or channels, or with names "
-            "other than membrane and flux; run it without faults",
+            ["--fault", "drop:packet[3]@2"],
+            "fault 'drop:packet[3]@2': several populations have a packet; write packet[h-flux,3], or another of "
+            "h-flux, q-flux",
         ),
     ],
 )
 def test_what_runs_of_laws_lack_is_refused_in_a_line(dam: Path, options: list[str], sentence: str) -> None:
     done = simulate(dam, "--steps", "3", *options)
     assert isinstance(done.exception, UsageError) and str(done.exception) == sentence
+
+
+def test_faults_of_a_law_are_told_and_healed(dam: Path) -> None:
+    faults = ("--fault", "drop:packet[q-flux,3]@2", "--fault", "flip:q-flux.residue[1].bit2@4")
+    done = simulate(dam, "--steps", "8", *faults, "--recover", "--json")
+    first, second = json.loads(done.stdout)["faults"]
+    assert (first["kind"], first["step"], first["place"], first["healed"]) == ("local", 3, "q [3]", True)
+    assert (second["kind"], second["step"], second["place"], second["healed"]) == ("flux", 4, "q-flux [1]", True)
 
 
 def test_pictures_have_two_panels_a_field(dam: Path, tmp_path: Path) -> None:
