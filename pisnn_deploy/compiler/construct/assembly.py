@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.circuit import WORD, Circuit, TooWide
-from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION, Fixed, FixedPoint, Real, most_fraction
+from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint, Real
+from pisnn_deploy.compiler.construct.tables import most_fraction
 from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import Synapse
 from pisnn_deploy.graph.connections import Explicit
@@ -116,7 +117,7 @@ class Block:
     def __init__(self, assembly: Assembly, name: str, size: int, where: str, multiplies: bool = True) -> None:
         self.assembly, self.name, self.size = assembly, name, size
         self.circuit = Circuit(name)
-        self.fixed = FixedPoint(self.circuit, MOST_FRACTION, where, multiplies)
+        self.fixed = FixedPoint(self.circuit, where, multiplies)
         self._taps: dict[str, tuple[Sequence[Tap], int]] = {}
         self._parameters: dict[str, Integers] = {}
         self._known: dict[tuple[str, bytes], Real] = {}
@@ -151,8 +152,7 @@ class Block:
         key = name, values.tobytes()
         if key not in self._known:
             largest = float(np.abs(values).max(initial=0.0))
-            fraction = min(MOST_FRACTION, most_fraction(largest)) if largest else MOST_FRACTION
-            self._known[key] = self.array(values, fraction)
+            self._known[key] = self.array(values, most_fraction(largest))
         return self._known[key]
 
     def send(self, value: Real, fraction: int) -> int:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap
 from pisnn_deploy.compiler.construct.circuit import WORD
-from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import from_triplets
@@ -97,7 +96,7 @@ def fraction_of_rates(plan: Plan, way: Way) -> int:
         high += np.bincount(term.row, np.maximum(*ends), high.size)
     largest = max(float(-low.min(initial=0.0)), float(high.max(initial=0.0)))
     roundings = 1 + sum(int(np.abs(term.factor).max(initial=0)) for term in way.terms)
-    most = min((term.value.fraction - 1 for term in way.terms if term.is_local), default=MOST_FRACTION)
+    most = min((term.value.fraction - 1 for term in way.terms if term.is_local), default=bits + MOST_GUARD)
     for guard in range(MOST_GUARD, -1, -1):
         fraction, exponent = bits + guard, plan.clock.exponent + guard
         # Each rate is rounded once, and the constant.

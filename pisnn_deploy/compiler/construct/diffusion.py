@@ -209,7 +209,7 @@ def _of_faces(plan: Plan, name: str, level: Expression | None, factor: Expressio
         cells = (faces.right, faces.left)[upper][outside]
         holds[outside], outer[outside] = _held(plan, name, axis, upper, cells)
     for own, other in ((faces.left, faces.right), (faces.right, faces.left)):
-        side = FixedPoint(block.circuit, block.fixed.fraction, block.fixed.where, plan.multiplies)
+        side = FixedPoint(block.circuit, block.fixed.where, plan.multiplies)
         cells = np.where(own >= 0, own, other)
         for used in (field for field in fields if field in free_names(factor)):
             taps = [tap(plan.signals[used], each, cells)]

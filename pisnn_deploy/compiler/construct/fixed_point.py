@@ -18,15 +18,12 @@ from pisnn_deploy.compiler.construct.kinds_of_expressions import (
     is_smooth,
     whole,
 )
-from pisnn_deploy.compiler.construct.tables import Function, Undefined, interpolated, piece_bits
-from pisnn_deploy.compiler.construct.tables import most_fraction as fraction_within
+from pisnn_deploy.compiler.construct.tables import Function, Undefined, interpolated, most_fraction, piece_bits
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import Call, Expression, Number, Symbol, evaluate, free_names, to_text
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.language import Operand
 
-MOST_SHIFT = 30
-MOST_FRACTION = 28
 _MAGNITUDE = WORD - 1
 _MOST_DIGITS = 8
 """Powers of two of which a constant is the sum where nothing multiplies."""
@@ -53,8 +50,6 @@ class FixedPoint:
     ----------
     circuit : Circuit
         Takes the operations.
-    fraction : int
-        Most fraction bits of a value.
     where : str
         Place of the expressions in the law, for messages.
     multiplies : bool
@@ -67,8 +62,8 @@ class FixedPoint:
         no such care: neighbouring faces round alike.
     """
 
-    def __init__(self, circuit: Circuit, fraction: int, where: str, multiplies: bool = True) -> None:
-        self.circuit, self.fraction, self.where, self.multiplies = circuit, fraction, where, multiplies
+    def __init__(self, circuit: Circuit, where: str, multiplies: bool = True) -> None:
+        self.circuit, self.where, self.multiplies = circuit, where, multiplies
         self.is_unbiased = False
         self._known: dict[Expression, Real] = {}
 
@@ -163,10 +158,12 @@ class FixedPoint:
         shift = value.fraction - fraction
         if shift <= 0:
             return Fixed(self.circuit.apply("shl", value.operand, -shift), fraction)
+        if shift > WORD:
+            return Fixed(0, fraction)  # every word is less than half of a unit
         operand = value.operand
         if rounded:
             operand = self.circuit.apply("add", operand, 1 << (shift - 1))
-        return Fixed(self.circuit.apply("asr", operand, min(shift, MOST_SHIFT)), fraction)
+        return Fixed(self.circuit.apply("asr", operand, shift), fraction)
 
     def largest(self, value: Real) -> float:
         """Largest magnitude of a value."""
@@ -178,7 +175,8 @@ class FixedPoint:
     def _aligned(self, first: Real, second: Real, largest: float) -> tuple[Fixed, Fixed]:
         """Both values with the same fraction bits, as many as one of them has and as fit a value up to `largest`."""
         fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
-        common = min(max(fractions, default=self.fraction), most_fraction(largest))
+        most = most_fraction(largest)
+        common = min(max(fractions, default=most), most)
         a, b = (self.at(value, common, rounded=self.is_unbiased) for value in (first, second))
         return a, b
 
@@ -210,12 +208,9 @@ class FixedPoint:
         if not self.multiplies:
             return self._shifted(value, factor)
         # The largest value decides how many fraction bits fit; the constant has at most 22 bits.
-        fraction = min(self.fraction, most_fraction(self.largest(value) * abs(factor)))
+        fraction = most_fraction(self.largest(value) * abs(factor))
         bits = 22 - exponent
         shift = value.fraction + bits - fraction
-        if shift > MOST_SHIFT:
-            bits -= shift - MOST_SHIFT
-            shift = MOST_SHIFT
         if shift < 0:
             fraction, shift = fraction + shift, 0
         constant = round(factor * 2.0**bits)
@@ -245,12 +240,10 @@ class FixedPoint:
         a, b = self.interval(first), self.interval(second)
         largest = max(abs(x * y) for x in (a.lower, a.upper) for y in (b.lower, b.upper)) or 1
         both = first.fraction + second.fraction
-        fraction = min(self.fraction, most_fraction(largest * 2.0**-both))
+        fraction = most_fraction(largest * 2.0**-both)
         shift = both - fraction
         if shift < 0:
             fraction, shift = both, 0
-        elif shift > MOST_SHIFT:
-            fraction, shift = both - MOST_SHIFT, MOST_SHIFT
         product = self.circuit.apply("mul_shr", *sorted((str(first.operand), str(second.operand))), shift)
         if first.operand == second.operand:
             product = self.circuit.apply("max", product, 0)  # always true, but intervals alone do not show it
@@ -341,9 +334,7 @@ class FixedPoint:
             The function, for messages.
         """
         try:
-            operand, fraction = interpolated(
-                self.circuit, value.operand, value.fraction, function, self.fraction, self.multiplies
-            )
+            operand, fraction = interpolated(self.circuit, value.operand, value.fraction, function, self.multiplies)
         except Undefined as error:
             raise UsageError(
                 f"{self.where}: {text} has no finite value at {error.place:.6g}, inside its range"
@@ -356,8 +347,3 @@ def _nearest(value: float, fraction: int) -> int:
     if abs(nearest) >= 1 << _MAGNITUDE:
         raise TooWide(f"the constant {value:g} needs more than {WORD} bits with {fraction} fraction bits")
     return nearest
-
-
-def most_fraction(largest: float) -> int:
-    """Most fraction bits of values up to `largest`."""
-    return fraction_within(largest, MOST_FRACTION)

@@ -113,7 +113,7 @@ def _cell_states(
 ) -> FixedPoint:
     """Values of the fields at one side of each cell, for expressions."""
     each = np.arange(plan.grid.cells, dtype=np.int64)
-    side = FixedPoint(block.circuit, block.fixed.fraction, block.fixed.where, plan.multiplies)
+    side = FixedPoint(block.circuit, block.fixed.where, plan.multiplies)
     for name in _needed(plan, fields, axis):
         taps = [tap(plan.signals[name], each, each), tap(slopes[name, axis], each, each, sign)]
         side.name(name, side.clamped(block.sum(taps), *plan.ranges[name]))
@@ -157,7 +157,7 @@ def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term]:
         states: list[dict[str, Fixed]] = []
         values: list[tuple[dict[str, Real], Real]] = []
         for upper in (False, True):
-            side = FixedPoint(block.circuit, block.fixed.fraction, block.fixed.where, plan.multiplies)
+            side = FixedPoint(block.circuit, block.fixed.where, plan.multiplies)
             _name_known(plan, block, side, fluxes, plan.grid.face_centres(axis))
             state = {}
             for name in (name for name in fields if name in needed):

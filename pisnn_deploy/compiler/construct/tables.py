@@ -35,9 +35,9 @@ _SQUARED_BITS = 9
 """Bits of the place within a piece that a product by a table of squares sees."""
 
 
-def most_fraction(largest: float, otherwise: int) -> int:
-    """Most fraction bits of values up to `largest` in a word; `otherwise` if that is 0."""
-    return WORD - 1 - math.frexp(largest)[1] if largest else otherwise
+def most_fraction(largest: float) -> int:
+    """Most fraction bits of values up to `largest` in a word."""
+    return WORD - 1 - math.frexp(largest)[1]
 
 
 def piece_bits(interval: Interval) -> int:
@@ -52,7 +52,7 @@ def piece_bits(interval: Interval) -> int:
 
 
 def interpolated(
-    circuit: Circuit, operand: Operand, scale: int, function: Function, most: int, multiplies: bool
+    circuit: Circuit, operand: Operand, scale: int, function: Function, multiplies: bool
 ) -> tuple[Operand, int]:
     """Add the operations of a table.
 
@@ -62,8 +62,6 @@ def interpolated(
         Argument.
     scale : int
         Its fraction bits.
-    most : int
-        Most fraction bits of the result.
     multiplies : bool
         Whether products are possible; otherwise a table of squares takes their place.
 
@@ -89,7 +87,7 @@ def interpolated(
         raise Undefined(float(place))
     entries = _extended(entries, knots, interval.upper, bits)
     largest = float(np.abs(entries).max() + np.abs(np.diff(entries)).max(initial=0.0))
-    fraction = min(most, most_fraction(largest, most))
+    fraction = most_fraction(largest)
     limit = (1 << (WORD - 1)) - 1
     numbers = np.clip(np.rint(entries * 2.0**fraction), -limit, limit).astype(np.int64)
     offset = circuit.apply("sub", operand, interval.lower)

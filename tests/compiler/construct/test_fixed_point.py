@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pisnn_deploy.compiler.construct.circuit import WORD, Circuit
-from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION, Fixed, FixedPoint
+from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import evaluate, parse
 from pisnn_deploy.programs import run
@@ -18,7 +18,7 @@ Ranges = dict[str, tuple[float, float]]
 
 def lowered(text: str, ranges: Ranges, multiplies: bool = True) -> tuple[Circuit, Fixed]:
     circuit = Circuit("case")
-    fixed = FixedPoint(circuit, MOST_FRACTION, "law.flux.q", multiplies)
+    fixed = FixedPoint(circuit, "law.flux.q", multiplies)
     for name, (low, high) in ranges.items():
         circuit.port(name, Interval(round(low * 2**BITS), round(high * 2**BITS)))
         fixed.name(name, Fixed(name, BITS))
