@@ -64,6 +64,10 @@ def _is_periodic(spec: LawSpec, side: str) -> bool:
     return any(condition.kind == "periodic" for condition in spec.conditions[side].values())
 
 
+ROUNDING_QUANTA = 32
+"""Quanta by which a window may exceed the range of its field on either side."""
+
+
 def windows(graph: IntegerGraph) -> Iterator[str]:
     """Yield errors in the operating windows and reservoirs of the fields."""
     spec = law_of(graph)
@@ -77,7 +81,7 @@ def windows(graph: IntegerGraph) -> Iterator[str]:
 def _window(field: Field, lower: float, upper: float) -> Iterator[str]:
     unit, window = Fraction(field.value_per_quantum), field.window
     low, high = math.floor(Fraction(lower) / unit), math.ceil(Fraction(upper) / unit)
-    if (window.lower, window.upper) != (low, high):
+    if not (low - ROUNDING_QUANTA <= window.lower <= low and high <= window.upper <= high + ROUNDING_QUANTA):
         yield (
             f"the range {lower:g} to {upper:g} of {field.name} is {low} to {high} quanta, but its window is "
             f"{window.lower} to {window.upper}"

@@ -102,7 +102,7 @@ def gray_scott(cells: int) -> LawSpec:
         },
         lengths=[float(cells)] * 2,
         initial={"u": "1 - 0.5*exp(-((x - 8)**2 + (y - 9)**2)/9)", "v": "0.3*exp(-((x - 8)**2 + (y - 9)**2)/9)"},
-        range={"u": [0, 1.02], "v": [0, 0.5]},
+        range={"u": [0, 1.02], "v": [0, 0.7]},
         time=1000.0,
     )
 

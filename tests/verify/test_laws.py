@@ -131,10 +131,10 @@ def test_programs_parameters_and_tables_that_exceed_their_bounds_are_refused() -
 
 def test_windows_that_are_not_the_range_are_refused() -> None:
     graph = compiled(two_fields)
-    wide = OperatingWindow(-2001, 2000, None)
+    wide = OperatingWindow(-2033, 2000, None)
     changed = replace(graph, fields=(replace(graph.fields[0], window=wide), graph.fields[1]))
     assert failed(changed)["units"] == (
-        "the range -2000 to 2000 of h is -2000 to 2000 quanta, but its window is -2001 to 2000"
+        "the range -2000 to 2000 of h is -2000 to 2000 quanta, but its window is -2033 to 2000"
     )
     steep = replace(graph.fields[1], window=OperatingWindow(-2000, 2000, 9))
     assert failed(replace(graph, fields=(graph.fields[0], steep)))["units"] == (

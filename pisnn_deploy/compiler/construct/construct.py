@@ -185,10 +185,16 @@ def _masses(averages: Floats, bits: int) -> Integers:
     return np.asarray(np.rint(averages.reshape(-1) * 2.0**bits), np.int64)
 
 
+ROUNDING_QUANTA = 32
+"""Quanta by which a window exceeds the range on both sides: each channel of a cell may be half a quantum behind, so an
+empty cell may lack a few quanta for a while."""
+
+
 def _window(plan: Plan, name: str) -> tuple[int, int]:
+    """Operating window of a field in quanta."""
     unit = 2.0 ** plan.bits[name]
     low, high = plan.ranges[name]
-    return int(np.floor(low * unit)), int(np.ceil(high * unit))
+    return int(np.floor(low * unit)) - ROUNDING_QUANTA, int(np.ceil(high * unit)) + ROUNDING_QUANTA
 
 
 def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) -> Field:

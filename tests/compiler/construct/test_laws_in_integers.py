@@ -12,6 +12,7 @@ from law_recipes import (
     masses_after,
     porous_medium,
     radial_dam_break,
+    recipe,
     total,
     values,
 )
@@ -102,3 +103,30 @@ def test_a_round_column_stays_symmetric_about_the_diagonal() -> None:
     assert np.array_equal(end["h"], end["h"].T)
     assert np.array_equal(end["qx"], end["qy"].T)
     assert np.abs(end["h"] - end["h"][::-1]).max() < 4 * graph.fields[0].value_per_quantum
+
+
+def test_an_empty_cell_may_lack_quanta_but_a_rate_sees_none() -> None:
+    spec = recipe(
+        {
+            "fields": ["s", "p"],
+            "exchange": [{"from": "s", "to": "p", "rate": "s/(0.1 + s)"}],
+            "diffusion": {"s": 0.001},
+        },
+        "wall",
+        initial={"s": "exp(-((x - 0.5)/0.1)**2)", "p": "0"},
+        range={"s": [0, 1.1], "p": [0, 1.1]},
+    )
+    graph = construct(spec, (32,))
+    start = masses_after(graph, 0)
+    s, p = values(graph, start).values()
+    for step in range(1, 41):
+        rate = graph.time_step * s / (0.1 + s)
+        inner = np.diff(s) * 0.001 * graph.time_step * 32**2
+        s, p = s - rate + np.concatenate([inner, [0]]) - np.concatenate([[0], inner]), p + rate
+        if step % 10 == 0:
+            masses = masses_after(graph, step)
+            assert all(masses[f.holder].min() >= f.window.lower for f in graph.fields)
+    end = values(graph, masses)
+    assert np.abs(end["s"] - s).max() < 12 * graph.fields[0].value_per_quantum
+    assert np.abs(end["p"] - p).max() < 12 * graph.fields[1].value_per_quantum
+    assert total(graph, masses) == total(graph, start)

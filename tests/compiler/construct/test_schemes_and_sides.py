@@ -83,7 +83,7 @@ def test_dye_leaves_and_the_ledgers_know_where() -> None:
     assert ledgers[1] > 0 and ledgers[3] > 0
 
 
-PLACE = (np.arange(16) + 0.5) / 16
+PLACE = (np.arange(8) + 0.5) / 8
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ PLACE = (np.arange(16) + 0.5) / 16
 )
 @pytest.mark.parametrize("scheme", ["auto", "wide"])
 def test_a_bar_settles_to_what_its_sides_say(boundary: dict[str, Any], steady: Floats, scheme: str) -> None:
-    graph = construct(warm_bar(boundary, scheme), (16,))
+    graph = construct(warm_bar(boundary, scheme), (8,))
     end = run(graph, round(8 / graph.time_step))["u"]
     assert np.abs(end - steady).max() < 5e-5
 
@@ -129,7 +129,7 @@ def test_diffusion_that_depends_on_another_field_is_a_mean_at_faces() -> None:
         initial={"u": "1 - x", "v": "0.25"},
         range={"u": [-0.1, 1.1], "v": [0, 1]},
     )
-    graph = construct(spec, (16,))
+    graph = construct(spec, (8,))
     end = run(graph, 400)
     assert np.abs(end["u"] - (1 - PLACE)).max() < 1e-4
     assert "u-diffusion-x" in graph.chain
@@ -142,9 +142,9 @@ def test_a_diffusivity_without_a_polynomial_is_a_table_of_its_integral() -> None
         initial={"u": "1 - x"},
         range={"u": [-0.1, 1.1]},
     )
-    graph = construct(spec, (16,))
+    graph = construct(spec, (8,))
     end = run(graph, round(2 / graph.time_step))["u"]
-    assert np.abs(end - np.log(1 + (np.e - 1) * (1 - PLACE))).max() < 1e-3
+    assert np.abs(end - np.log(1 + (np.e - 1) * (1 - PLACE))).max() < 2e-3
 
 
 @pytest.mark.parametrize(
