@@ -18,7 +18,7 @@ def fields_table(graph: IntegerGraph) -> list[Row]:
             field.name,
             field.unit,
             f"{field.value_per_quantum:g}",
-            f"{field.window.lower * field.value_per_quantum:g} to {field.window.upper * field.value_per_quantum:g}",
+            "{:g} to {:g}".format(*graph.range_of(field)),
             f"{field.window.lower} to {field.window.upper}",
             ", ".join(f"{name} ({numbers.size})" for name, numbers in graph.ledgers_of(field).items()),
         )
@@ -81,7 +81,7 @@ def compiled_rows(graph: IntegerGraph) -> list[Row]:
 
 def _field(graph: IntegerGraph, field: Field) -> str:
     unit = f" {field.unit}" if field.unit else ""
-    low, high = (end * field.value_per_quantum for end in (field.window.lower, field.window.upper))
+    low, high = graph.range_of(field)
     ledgers = ", ".join(graph.ledgers_of(field))
     ending = f"; ledgers: {ledgers}" if ledgers else ""
     return f"{low:g} to {high:g}{unit} in quanta of {field.value_per_quantum:g}{ending}"

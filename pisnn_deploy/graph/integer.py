@@ -124,6 +124,15 @@ class IntegerGraph:
             raise TypeError(f"the graph of the law {self.spec.name} has no model")
         return self.spec
 
+    def range_of(self, field: Field) -> tuple[float, float]:
+        """Operating range of the values of a field of equal cells.
+
+        The window of a law's field is wider than its range by what rounding may take .
+        """
+        if self.spec.equation == "law":
+            return self.spec.range[field.name]
+        return field.window.lower * field.value_per_quantum, field.window.upper * field.value_per_quantum
+
     @property
     def has_flux_network(self) -> bool:
         """Whether all faces apply one flux network, or two-point fluxes, as in graphs that are lowered from a model."""

@@ -156,9 +156,10 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
             cell = int(outside[0])
             of = f" of {field.name}" if len(graph.fields) > 1 else ""
             remedy = "change the range in the recipe" if graph.spec.equation == "law" else _WIDER_RANGE
+            low, high = graph.range_of(field)
             raise UsageError(
                 f"{name}: cell {cell}{of} has the value {part[cell]:g}, outside the operating range "
-                f"{window.lower * scale:g} to {window.upper * scale:g}; {remedy} to widen it"
+                f"{low:g} to {high:g}; {remedy} to widen it"
             )
     mass = graph.mass(values)
     difference = None if graph.spec.equation == "law" else graph.window.difference

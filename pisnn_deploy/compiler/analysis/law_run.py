@@ -72,7 +72,8 @@ def _departure(graph: IntegerGraph, masses: Mapping[str, Integers]) -> str:
         if wrong.any():
             cell = int(wrong.argmax())
             return (
-                f"{field.name} is {levels[cell] * unit:.6g} in cell {cell}, outside its range "
-                f"{window.lower * unit:g} to {window.upper * unit:g}"
+                f"{field.name} is {levels[cell] * unit:.6g} in cell {cell}, outside its range {{:g}} to {{:g}}".format(
+                    *graph.range_of(field)
+                )
             )
     return ""
