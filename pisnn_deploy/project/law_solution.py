@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.columns import columns_of
-from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.laws.problem import Solution, solution
+from pisnn_deploy.graph.integer import Floats, Integers
+from pisnn_deploy.laws.problem import Solution, exact, solution
 from pisnn_deploy.laws.reference import FINER_AT_LEAST, updates
 from pisnn_deploy.laws.spec import LawSpec
 
@@ -42,14 +46,29 @@ def law_solution(graph: IntegerGraph, spec: LawSpec, step: int) -> tuple[Solutio
         return None, str(error)
 
 
-def law_errors(graph: IntegerGraph, mass: Integers, exact: Solution) -> dict[str, dict[str, float | None]]:
+def exact_solution_of_law(graph: IntegerGraph, spec: LawSpec) -> Callable[[float], Floats | None] | None:
+    """Exact cell averages at a physical time, field by field, float64 [cells]; None if the recipe names no solution."""
+    if spec.reference in (None, "solver"):
+        return None
+
+    def exact_at(time: float) -> Floats | None:
+        try:
+            known = exact(spec, graph.mesh.shape, time)
+        except UsageError:  # the run says why
+            return None
+        return None if known is None else np.concatenate([known.fields[f.name].reshape(-1) for f in graph.fields])
+
+    return exact_at
+
+
+def law_errors(graph: IntegerGraph, mass: Integers, known: Solution) -> dict[str, dict[str, float | None]]:
     """Errors of each field of a law.
 
     Parameters
     ----------
     mass : int64 array [cells]
         Masses in quanta, field by field.
-    exact : Solution
+    known : Solution
         Fields of the graph.
 
     Returns
@@ -59,10 +78,10 @@ def law_errors(graph: IntegerGraph, mass: Integers, exact: Solution) -> dict[str
     """
     errors: dict[str, dict[str, float | None]] = {}
     for part in columns_of(graph).fields:
-        values, right = part.field.values(mass[part.cells]), exact.fields[part.name].reshape(-1)
+        values, right = part.field.values(mass[part.cells]), known.fields[part.name].reshape(-1)
         errors[part.name] = {
             "relative_l2": relative_l2(values, right),
             "largest": float(abs(values - right).max()),
-            "reference_error": exact.errors[part.name],
+            "reference_error": known.errors[part.name],
         }
     return errors

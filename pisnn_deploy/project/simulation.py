@@ -27,7 +27,7 @@ from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of, starting_from
 from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.project.fields import read_field
-from pisnn_deploy.project.law_solution import law_solution
+from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solution
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import (
@@ -97,8 +97,12 @@ class Simulation:
 
     @property
     def exact(self) -> Callable[[float], NDArray[np.float64] | None] | None:
-        """Exact cell averages at a physical time, float64 [cells]; None where no solution is known."""
-        return None if self.start is None else exact_solution(self.graph, self.start or None)
+        """Exact cell averages at a physical time, field by field, float64 [cells]; None where no solution is known."""
+        if self.start is None:
+            return None
+        if self.graph.spec.equation == "law":
+            return exact_solution_of_law(self.graph, self.graph.spec)
+        return exact_solution(self.graph, self.start or None)
 
     @cached_property
     def of_law(self) -> tuple[Solution | None, str]:

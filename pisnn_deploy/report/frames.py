@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.columns import FieldColumns
 from pisnn_deploy.mesh import View
 from pisnn_deploy.runs.run import Trace
 
@@ -18,6 +19,8 @@ Integers = NDArray[np.int64]
 Reference = Callable[[float], Field | None]
 
 MOST_FRAMES = 120
+MOST_FIELDS = 8
+"""Maximum number of drawn fields."""
 MOST_POINTS = 1 << 14
 """Maximum number of drawn cells."""
 MOST_BYTES = 1_200_000
@@ -62,6 +65,7 @@ class Frames:
         Range of all drawn cell values, including the reference.
     """
 
+    columns: FieldColumns
     shown: View
     rows: Integers
     levels: Packed
@@ -91,7 +95,7 @@ def _notes(view: View) -> list[str]:
     return notes
 
 
-def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) -> Frames:
+def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) -> tuple[Frames, ...]:
     """Select and pack the frames of a run.
 
     Parameters
@@ -99,40 +103,77 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
     trace : Trace
         Trace with at least one row.
     reference : callable or None
-        Exact cell values at a physical time, drawn with the profile.
+        Exact cell values at a physical time, field by field, drawn with the profile.
+
+    Returns
+    -------
+    tuple of Frames
+        One for each of the first `MOST_FIELDS` fields, all with the same rows.
     """
-    shown = graph.mesh.view(MOST_POINTS)
+    shown, fields = graph.mesh.view(MOST_POINTS), trace.columns.fields[:MOST_FIELDS]
     rows = evenly(trace.step.size, MOST_FRAMES)
+    drafts = [_draft(graph, trace, shown, field, rows, reference) for field in fields]
+    room = min(draft.room(MOST_BYTES // len(fields), rows.size) for draft in drafts)
+    selected = evenly(rows.size, max(1, room))
+    return tuple(draft.frames(selected, trace.step.size, MOST_BYTES // len(fields)) for draft in drafts)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """Integers of a field before some of its rows are packed."""
+
+    columns: FieldColumns
+    shown: View
+    rows: Integers
+    levels: Integers
+    exact: Integers | None
+
+    def width(self, most_bytes: int) -> int:
+        """Bytes per number."""
+        width = _width(self.levels)
+        return min(width, 2) if self.rows.size * width > self._places(most_bytes) else width
+
+    def room(self, most_bytes: int, rows: int) -> int:
+        """Number of rows that fit."""
+        return min(rows, self._places(most_bytes) // self.width(most_bytes))
+
+    def _places(self, most_bytes: int) -> int:
+        return most_bytes // (self.shown.cells.size + (0 if self.exact is None else self.exact.shape[1]))
+
+    def frames(self, selected: Integers, kept: int, most_bytes: int) -> Frames:
+        """Pack the selected rows."""
+        width, rows, levels = self.width(most_bytes), self.rows[selected], self.levels[selected]
+        exact = None if self.exact is None else self.exact[selected]
+        notes = _notes(self.shown)
+        if rows.size < kept:
+            notes.append(f"{rows.size:,} of {kept:,} kept steps are drawn.")
+        packed = _packed(levels, width)
+        if packed.shift:
+            notes.append(f"Drawn masses are rounded down to multiples of {1 << packed.shift:,} quanta.")
+        ends = [(int(numbers.min()), int(numbers.max())) for numbers in (levels, exact) if numbers is not None]
+        scale = self.columns.field.value_per_quantum
+        lowest, highest = min(low for low, _ in ends) * scale, max(high for _, high in ends) * scale
+        drawn = None if exact is None else _packed(exact, width)
+        return Frames(self.columns, self.shown, rows, packed, drawn, lowest, highest, tuple(notes))
+
+
+def _draft(
+    graph: IntegerGraph, trace: Trace, shown: View, columns: FieldColumns, rows: Integers, reference: Reference | None
+) -> _Draft:
     # Row by row, because a trace mapped from disk may be far larger than the memory.
-    levels = np.stack([graph.sole_field.levels(trace.mass[row])[shown.cells] for row in rows])
+    levels = np.stack([columns.field.levels(trace.mass[row][columns.cells])[shown.cells] for row in rows])
     exact = None
     if reference is not None and shown.profile is not None:
-        exact = _exact(graph, shown.cells[shown.profile], trace.step[rows] * graph.time_step, reference)
-    width = _width(levels)
-    room = MOST_BYTES // (shown.cells.size + (0 if exact is None else exact.shape[1]))
-    if rows.size * width > room:
-        width = min(width, 2)
-    selected = evenly(rows.size, max(1, room // width))
-    rows, levels, exact = rows[selected], levels[selected], None if exact is None else exact[selected]
-    notes = _notes(shown)
-    if rows.size < trace.step.size:
-        notes.append(f"{rows.size:,} of {trace.step.size:,} kept steps are drawn.")
-    packed = _packed(levels, width)
-    if packed.shift:
-        notes.append(f"Drawn masses are rounded down to multiples of {1 << packed.shift:,} quanta.")
-    ends = [(int(numbers.min()), int(numbers.max())) for numbers in (levels, exact) if numbers is not None]
-    scale = graph.value_per_quantum
-    lowest, highest = min(low for low, _ in ends) * scale, max(high for _, high in ends) * scale
-    drawn = None if exact is None else _packed(exact, width)
-    return Frames(shown, rows, packed, drawn, lowest, highest, tuple(notes))
+        exact = _exact(columns, shown.cells[shown.profile], trace.step[rows] * graph.time_step, reference)
+    return _Draft(columns, shown, rows, levels, exact)
 
 
-def _exact(graph: IntegerGraph, cells: Integers, times: Field, reference: Reference) -> Integers | None:
+def _exact(columns: FieldColumns, cells: Integers, times: Field, reference: Reference) -> Integers | None:
     fields = [reference(float(time)) for time in times]
-    known = [values[cells] for values in fields if values is not None]
+    known = [values[columns.cells][cells] for values in fields if values is not None]
     if len(known) < len(fields):
         return None
-    return np.asarray(np.rint(np.stack(known) / graph.value_per_quantum), np.int64)
+    return np.asarray(np.rint(np.stack(known) / columns.field.value_per_quantum), np.int64)
 
 
 def _width(numbers: Integers) -> int:
@@ -177,7 +218,7 @@ def describe(graph: IntegerGraph, trace: Trace, frames: Frames) -> dict[str, Any
         "last_step": int(trace.step[-1]),
         "lowest": frames.lowest,
         "highest": frames.highest,
-        "value_per_quantum": graph.value_per_quantum,
+        "value_per_quantum": frames.columns.field.value_per_quantum,
         "masses": graph.materials is None,
         "packed": {
             name: {"width": numbers.width, "offset": str(numbers.offset), "shift": numbers.shift}

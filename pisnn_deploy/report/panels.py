@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,8 @@ Field = NDArray[np.float64]
 
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 GREY, INK = "#9aa0a6", "#202124"
+COLOURS = (BLUE, ORANGE, INK, GREY)
+"""Colours of several lines."""
 WIDTH = 1.8
 """Line width in points."""
 _FEW_POINTS = 32
@@ -127,7 +130,7 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
         broken = drift != 0
         of = f" of {' and '.join(field.name for field in fields)}" if len(sets) > 1 else ""
         label = f"drift{of}, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
-        colour, size = (BLUE, ORANGE, INK, GREY)[number % 4], WIDTH + 1.5 * (len(sets) - 1 - number)
+        colour, size = COLOURS[number % len(COLOURS)], WIDTH + 1.5 * (len(sets) - 1 - number)
         axes.plot(times, drift, color=colour, linewidth=size, marker=mark_of(times.size), label=label)
         if broken.any():
             is_broken = True
@@ -146,24 +149,31 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
     axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)
 
 
-def draw_error(axes: Axes, graph: IntegerGraph, times: Field, run: Run, error: Field) -> None:
-    """Draw the relative L2 error against the reference.
+def draw_error(axes: Axes, graph: IntegerGraph, times: Field, run: Run, errors: Mapping[str, Field]) -> None:
+    """Draw the relative L2 error of each field against the reference.
 
     Parameters
     ----------
-    times, error : float64 array [n]
-        Times and errors, at least one; errors that are not finite or not positive are omitted.
+    times : float64 array [n]
+        Times, at least one.
+    errors : mapping of str to float64 array [n]
+        Errors by field; those that are not finite or not positive are omitted.
     """
     headline(axes, "relative L2 error")
     axes.set_ylabel("|integers - exact| / |exact|")
     time_axis(axes, graph, times, run)
-    shown = np.isfinite(error) & (error > 0)
-    if not shown.any():
+    known = {name: np.isfinite(error) & (error > 0) for name, error in errors.items()}
+    drawn = {name: errors[name][shown] for name, shown in known.items() if shown.any()}
+    if not drawn:
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no error", transform=axes.transAxes, ha="center", va="center", color=GREY)
         return
-    axes.plot(times[shown], error[shown], color=BLUE, linewidth=WIDTH, marker=mark_of(int(shown.sum())))
-    if error[shown].max() > _DECADES * error[shown].min():
+    for number, (name, error) in enumerate(drawn.items()):
+        colour, mark = COLOURS[number % len(COLOURS)], mark_of(error.size)
+        axes.plot(times[known[name]], error, color=colour, linewidth=WIDTH, marker=mark, label=drawable(name))
+    if len(errors) > 1:
+        axes.legend(frameon=False, loc="best", fontsize=9)
+    if max(error.max() for error in drawn.values()) > _DECADES * min(error.min() for error in drawn.values()):
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)

@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 
 from pisnn_deploy.report.frames import Frames
-from pisnn_deploy.report.panels import BLUE, GREY, INK, ORANGE, RED
+from pisnn_deploy.report.panels import BLUE, GREY, INK, ORANGE, RED, drawable
 
 COLOUR_MAP = "viridis"
 """Perceptually uniform and suitable for colour-blind readers (S. van der Walt, N. Smith, 2015)."""
@@ -91,27 +91,29 @@ def chart(name: str, height: float, draw: Callable[[Axes], None]) -> Chart:
     return Chart(text, (box[0], box[1], box[2], box[3]), (*axes.get_xlim(), *axes.get_ylim()))
 
 
-def profile_frame(frames: Frames, label: str) -> Chart:
+def profile_frame(frames: Frames, label: str, suffix: str = "") -> Chart:
     """Axes of a profile, which a script draws.
 
     Parameters
     ----------
     label : str
         Label of the horizontal axis.
+    suffix : str
+        Ends the name, so that names of several fields are unique within a page.
     """
     low, high = widened(frames.lowest, frames.highest)
     margin = 0.05 * (high - low)
 
     def draw(axes: Axes) -> None:
         axes.set(xlim=frames.shown.extent[-2:], ylim=(low - margin, high + margin))
-        axes.set(xlabel=label, ylabel="cell value (units of the field)")
+        axes.set(xlabel=label, ylabel=_unit(frames))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
 
-    return chart("profile", 3.1, draw)
+    return chart(f"profile{suffix}", 3.1, draw)
 
 
-def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> Chart:
+def space_time_frame(frames: Frames, times: tuple[float, float], label: str, suffix: str = "") -> Chart:
     """Axes and colours of a space-time picture, which a script draws.
 
     Parameters
@@ -120,6 +122,8 @@ def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> 
         Times of the first and the last frame.
     label : str
         Label of the horizontal axis.
+    suffix : str
+        Ends the name, so that names of several fields are unique within a page.
     """
 
     def draw(axes: Axes) -> None:
@@ -127,16 +131,18 @@ def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> 
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
         _colour_bar(axes, frames)
 
-    return chart("space-time", 3.1, draw)
+    return chart(f"space-time{suffix}", 3.1, draw)
 
 
-def map_frame(frames: Frames, labels: tuple[str, str]) -> Chart:
+def map_frame(frames: Frames, labels: tuple[str, str], suffix: str = "") -> Chart:
     """Axes and colours of a map, which a script draws.
 
     Parameters
     ----------
     labels : (str, str)
         Labels of the horizontal and vertical axis.
+    suffix : str
+        Ends the name, so that names of several fields are unique within a page.
     """
     left, right, low, high = frames.shown.extent
     ratio = (high - low) / (right - left) if right > left else 1.0
@@ -147,7 +153,7 @@ def map_frame(frames: Frames, labels: tuple[str, str]) -> Chart:
             axes.set_aspect("equal")
         _colour_bar(axes, frames)
 
-    return chart("map", 0.6 + 3.7 * min(max(ratio, 0.25), 1.4), draw)
+    return chart(f"map{suffix}", 0.6 + 3.7 * min(max(ratio, 0.25), 1.4), draw)
 
 
 _LONGEST = 5.0
@@ -157,9 +163,14 @@ _LONGEST = 5.0
 def _colour_bar(axes: Axes, frames: Frames) -> None:
     assert axes.figure is not None
     colours = ScalarMappable(Normalize(*widened(frames.lowest, frames.highest)), COLOUR_MAP)
-    bar = axes.figure.colorbar(colours, ax=axes, label="cell value (units of the field)", pad=0.03)
+    bar = axes.figure.colorbar(colours, ax=axes, label=_unit(frames), pad=0.03)
     bar.solids.set_rasterized(True)  # type: ignore[union-attr]
     bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _unit(frames: Frames) -> str:
+    """Label of cell values."""
+    return drawable(f"cell value ({frames.columns.field.unit or 'units of the field'})")
 
 
 def widened(lowest: float, highest: float) -> tuple[float, float]:

@@ -18,8 +18,8 @@ from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
+from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of
-from pisnn_deploy.graph.traits import SEVERAL_FIELDS, refuse
 from pisnn_deploy.report.core_picture import core_map, core_uses
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -111,16 +111,18 @@ def page_bytes(report: Report) -> bytes:
         UTF-8, at most `LARGEST_PAGE` bytes, reproducible byte for byte.
     """
     graph, run, trace = report.graph, report.run, report.run.trace
-    refuse(graph, "report", (SEVERAL_FIELDS,), "use `plot`, which draws every field")
     if report.reference is not None:
         room = REMEMBERED // graph.mesh.cells
         report = replace(report, reference=lru_cache(maxsize=room)(report.reference))
     script = _text("report.js")
     frames = frames_of(graph, trace, report.reference) if trace.step.size else None
-    rows = evenly(trace.step.size, max(2, min(MOST_ROWS, MOST_NUMBERS // graph.mesh.holders))) if frames else None
+    most = max(2, min(MOST_ROWS, MOST_NUMBERS // trace.columns.holders))
+    rows = evenly(trace.step.size, most) if frames else None
     context: dict[str, Any] = {
         "graph": graph,
-        "face": face_of(graph),
+        "face": face_of(graph) if is_of_one_field(graph) else None,
+        "balances": [report.result["mass"]] if report.result["mass"] else report.result["balances"],
+        "ledgers": _ledgers(run),
         "run": run,
         "result": report.result,
         "plausible": plausibility(graph, run),
@@ -207,8 +209,23 @@ def _events(graph: IntegerGraph, result: Mapping[str, Any]) -> list[dict[str, An
     ]
 
 
-def _animated(report: Report, frames: Frames) -> dict[str, Any]:
-    """Frames, and the axes in which the page's script draws them."""
+def _ledgers(run: Run) -> list[dict[str, Any]]:
+    """What each ledger took or gave."""
+    return [
+        {"field": field, "name": name, "quanta": gain.quanta, "amount": gain.amount}
+        for field, gains in run.ledgers().items()
+        for name, gain in gains.items()
+    ]
+
+
+def _animated(report: Report, fields: tuple[Frames, ...]) -> dict[str, Any]:
+    """Frames of all fields, and the axes in which the page's script draws them."""
+    players = [_player(report, frames, f"-{number}" if number else "") for number, frames in enumerate(fields)]
+    return {"frames": fields[0], "players": players, "vertices": _base64(packed_vertices(fields[0].shown))}
+
+
+def _player(report: Report, frames: Frames, suffix: str) -> dict[str, Any]:
+    """Frames of a field, whose elements on the page have names with a suffix."""
     graph, trace = report.graph, report.run.trace
     described = describe(graph, trace, frames) | {"colours": colour_table()}
     pictures: dict[str, Chart] = {}
@@ -216,18 +233,22 @@ def _animated(report: Report, frames: Frames) -> dict[str, Any]:
     if frames.shown.kind == "line":
         first, last = int(trace.step[0]), max(int(trace.step[-1]), int(trace.step[0]) + 1)
         times = first * graph.time_step, last * graph.time_step
-        pictures = {"profile": profile_frame(frames, across), "space-time": space_time_frame(frames, times, across)}
+        pictures = {
+            "profile": profile_frame(frames, across, suffix),
+            "space-time": space_time_frame(frames, times, across, suffix),
+        }
     else:
-        pictures = {"map": map_frame(frames, (across, up))}
+        pictures = {"map": map_frame(frames, (across, up), suffix)}
         if frames.shown.profile is not None:
-            pictures["profile"] = profile_frame(frames, up)
+            pictures["profile"] = profile_frame(frames, up, suffix)
     described["limits"] = {name: list(picture.limits) for name, picture in pictures.items()}
     return {
         "frames": frames,
+        "suffix": suffix,
+        "field": frames.columns.name,
         "described": described,
         "levels": _base64(frames.levels.data),
         "exact": None if frames.exact is None else _base64(frames.exact.data),
-        "vertices": _base64(packed_vertices(frames.shown)),
         "pictures": {name: _placed(picture) for name, picture in pictures.items()},
         "notes": frames.notes,
     }
@@ -250,7 +271,7 @@ def _charts(report: Report, thinned: Run) -> dict[str, Any]:
         "packets": chart("packets", _CHART_HEIGHT, partial(draw_packets, graph=graph, times=times, run=thinned)),
     }
     if np.isfinite(measured.relative_l2).any():
-        draw = partial(draw_error, graph=graph, times=times, run=thinned, error=measured.relative_l2)
+        draw = partial(draw_error, graph=graph, times=times, run=thinned, errors=measured.errors)
         drawn["error"] = chart("error", _CHART_HEIGHT, draw)
     return {
         "charts": {name: _placed(picture) for name, picture in drawn.items()},

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pisnn_deploy.checks.numbers import ACCUMULATOR, PAYLOADS, STATES
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.traits import BINARY
 from pisnn_deploy.programs import Program
 from pisnn_deploy.programs import run as run_program
 from pisnn_deploy.programs.arrays import Arrays
-from pisnn_deploy.runs.run import Run
+from pisnn_deploy.runs.run import Run, Trace
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.target import names as profile_names
 
@@ -112,7 +112,7 @@ def width_uses(graph: IntegerGraph, run: Run) -> Widths:
 
 def _rows(graph: IntegerGraph, count: int) -> Integers:
     """Select rows of the trace, in pairs of neighbours if not all."""
-    most = max(2, MOST_NUMBERS // (graph.neurons + graph.mesh.faces))
+    most = max(2, MOST_NUMBERS // (graph.neurons + columns_of(graph).size))
     if count <= most:
         return np.arange(count)
     first = np.linspace(0, count - 2, most // 2).astype(np.int64)
@@ -120,40 +120,47 @@ def _rows(graph: IntegerGraph, count: int) -> Integers:
 
 
 def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str, str], Interval]:
-    trace, cells = run.trace, graph.mesh.cells
+    trace = run.trace
     reached: dict[tuple[str, str], Integers] = {}
-    mass = np.concatenate([trace.mass[rows], trace.ledger[rows]], axis=1)
-    reached[MEMBRANE, "mass"], reached[MEMBRANE, "ledger"] = mass[:, :cells], mass[:, cells:]
     follows = np.flatnonzero(np.diff(trace.step[rows]) == 1) + 1
-    reached[MEMBRANE, "payload"] = _payload(graph, mass[:, :cells].T, follows)
+    for field in trace.columns.fields:
+        mass, ledger = trace.mass[rows][:, field.cells], trace.ledger[rows][:, field.reservoirs]
+        reached[field.holder, "mass"], reached[field.holder, "ledger"] = mass, ledger
+        reached[field.holder, "payload"] = _payload(graph, mass.T, follows)
     if sum(synapse.entries for synapse in graph.synapses) <= MOST_NUMBERS:
-        reached |= _answers(graph, mass.T, follows)
-    if trace.flux is not None:
-        # The first row is the initial state, before anything has fired.
-        packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
-        reached[FLUX, "packet"], reached[FLUX, "residue"] = packets, residues
-        reached[FLUX, "potential"] = residues[follows - 1] + currents[follows]
-        reached.setdefault((FLUX, "current"), currents)
-    else:
-        reached[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
+        reached |= _answers(graph, trace, rows, follows)
+    for channels in trace.columns.channels:
+        name, part = channels.population, channels.part
+        if trace.flux is not None:
+            # The first row is the initial state, before anything has fired.
+            packets, currents, residues = np.moveaxis(trace.flux[rows][:, :, part], 1, 0)
+            reached[name, "packet"], reached[name, "residue"] = packets, residues
+            reached[name, "potential"] = residues[follows - 1] + currents[follows]
+            reached.setdefault((name, "current"), currents)
+            continue
+        transported = trace.transported[:, part]
+        reached[name, "packet"] = transported[rows[follows]] - transported[rows[follows - 1]]
         if run.end is not None:
-            reached[FLUX, "residue"] = run.end.residue
-            if len(graph.sole_channels.program.states) > 1:
-                reached[FLUX, "current"] = run.end.current
+            reached[name, "residue"] = run.end.residue[part]
+            if len(graph.population(name).program.states) > 1:
+                reached[name, "current"] = run.end.current[part]
     return {key: (int(values.min()), int(values.max())) for key, values in reached.items() if values.size}
 
 
-def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
-    """Values and payloads that programs compute from the masses [holders, rows] alone."""
+def _answers(graph: IntegerGraph, trace: Trace, rows: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
+    """Values and payloads that programs compute from the masses alone."""
     answers: dict[tuple[str, str], Integers] = {}
-    sends: dict[str, tuple[Integers, ...]] = {graph.sole_field.holder: (mass,)}
+    sends: dict[str, tuple[Integers, ...]] = {}
+    for field in trace.columns.fields:
+        held = trace.mass[rows][:, field.cells], trace.ledger[rows][:, field.reservoirs]
+        sends[field.holder] = (np.concatenate(held, axis=1).T,)
     for population in map(graph.population, graph.depths):
         if population.name in sends:
             continue
         program = _without_states(population.program)
         inputs = {name: values[:, None] for name, values in population.parameters.items()}
         for port in program.ports:
-            inputs[port] = np.zeros((population.size, mass.shape[1]), np.int64)
+            inputs[port] = np.zeros((population.size, rows.size), np.int64)
             for synapse in graph.into(population.name, port):
                 inputs[port] = inputs[port] + synapse.matrix() @ sends[synapse.source][synapse.output]
         values = run_program(program, Arrays(), inputs).values
@@ -161,7 +168,8 @@ def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tup
             answers[population.name, population.quantity(name)] = values[name]
         if program.sends:
             sends[population.name] = tuple(values[name] for name in program.sends)
-            answers[population.name, "payload"] = _payload(graph, values[program.sends[0]], follows)
+            payloads = [_payload(graph, sent, follows) for sent in sends[population.name]]
+            answers[population.name, "payload"] = np.concatenate(payloads)
     return answers
 
 

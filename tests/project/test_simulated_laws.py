@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.columns import columns_of, divergence
+from pisnn_deploy.report.widths import width_uses
 from pisnn_deploy.runs import run_graph, segments
 
 CELLS = 16
@@ -186,6 +188,35 @@ def test_pictures_have_two_panels_a_field(dam: Path, tmp_path: Path) -> None:
         "(e) packets in flight",
         "(f) mass balance of 2 sets of fields, ledgers included",
     ]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("shallow_water1d", (CELLS,)), ("gray_scott2d", (8, 8))])
+def test_reports_draw_every_field_and_list_ledgers(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    run = artifact(name, shape).simulate(6, backend="fast", everything=True)
+    run.report(tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text()
+    rows = {}
+    for number, field in enumerate(run.graph.fields):
+        suffix = f"-{number}" if number else ""
+        (text,) = re.findall(f'id="frames{suffix}" data-suffix="{suffix}">(.*?)</script>', page)
+        rows[field.name] = json.loads(text)["steps"]
+        assert f"<h3>{field.name}</h3>" in page and f'id="levels{suffix}"' in page
+    assert len({tuple(steps) for steps in rows.values()}) == 1
+    for field_name, gains in run.ledgers.items():
+        for ledger, gain in gains.items():
+            assert f"{ledger} <small>{field_name}</small></th><td>{gain.quanta:,}</td>" in page
+    for balance in run.run.verdict.balances:
+        assert f"{balance.initial:,}" in page
+    assert "Relative L2 error over time" in page or run.graph.spec.name == "gray_scott2d"
+
+
+def test_widths_of_laws_are_reached_in_the_run() -> None:
+    run = artifact().simulate(6, backend="fast", everything=True)
+    uses = {(use.population, use.quantity): use for use in width_uses(run.graph, run.run).uses}
+    for key in (("h", "mass"), ("q", "ledger"), ("h-flux", "packet"), ("q-flux", "current"), ("face-x-1", "payload")):
+        reached, proved = uses[key].reached, uses[key].proved
+        assert reached is not None and proved[0] <= reached[0] <= reached[1] <= proved[1], key
+    assert uses["h", "mass"].reached == (int(run.mass[:, 0].min()), int(run.mass[:, 0].max()))
 
 
 def test_datasets_have_a_variable_a_field() -> None:
