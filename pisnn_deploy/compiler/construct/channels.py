@@ -138,7 +138,14 @@ def _channels(
         Tap(sent[term.block][number], term.row, term.column, term.factor)
         for term, number in zip(way.terms, scaled.numbers, strict=True)
     ]
-    assembly.connect(taps, way.name, size, "arrival", scaled.fraction)
+    nothing = np.zeros(0, np.int64)  # a port needs a synapse, also where the bias is all
+    assembly.connect(
+        taps or [Tap(plan.signals[way.source_field], nothing, nothing, nothing)],
+        way.name,
+        size,
+        "arrival",
+        scaled.fraction,
+    )
     ends = ((way.source_field, way.source, -1), (way.target_field, way.target, 1))
     for name in dict.fromkeys((way.source_field, way.target_field)):
         synapse = f"{way.name}-to-{name}"
