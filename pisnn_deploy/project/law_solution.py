@@ -74,12 +74,15 @@ def law_errors(graph: IntegerGraph, mass: Integers, known: Solution) -> dict[str
     Returns
     -------
     dict of str to dict
-        ``relative_l2`` and ``largest``, and ``reference_error``, the largest error of a cell of the solution itself.
+        ``relative_l1`` and ``relative_l2`` (None where the solution is 0 everywhere), ``largest``, and
+        ``reference_error``, the largest error of a cell of the solution itself.
     """
     errors: dict[str, dict[str, float | None]] = {}
     for part in columns_of(graph).fields:
         values, right = part.field.values(mass[part.cells]), known.fields[part.name].reshape(-1)
+        size = float(np.abs(right).sum())
         errors[part.name] = {
+            "relative_l1": float(np.abs(values - right).sum()) / size if size else None,
             "relative_l2": relative_l2(values, right),
             "largest": float(abs(values - right).max()),
             "reference_error": known.errors[part.name],

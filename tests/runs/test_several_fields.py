@@ -9,14 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fields_by_hand import random_fields, reaction_of_channels
-from graphs_by_hand import sink, two_fields
+from graphs_by_hand import InPythonIntegers, sink, two_fields
+from laws_compiled import RECIPES, compiled_law
 from scheduled_graphs import scheduled
 
+from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.columns import columns_of, divergence
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.laws.spec import is_law
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.comparison import compare
 from pisnn_deploy.runs.run import start_of
@@ -70,6 +73,39 @@ def test_random_graphs_are_alike_on_every_backend(seed: int) -> None:
     assert_alike(scheduled(random_fields(seed), "dense" if seed % 2 else "delta"))
 
 
+LAWS: dict[str, tuple[int, ...]] = {
+    "lwr": (9,),
+    "lake1d": (8,),
+    "porous_medium": (9,),
+    "shallow_water1d": (8,),
+    "wave1d": (9,),
+    "advection_diffusion2d": (5, 4),
+    "burgers2d": (5, 5),
+    "cahn_hilliard2d": (5, 5),
+    "gray_scott2d": (5, 5),
+    "shallow_water2d": (5, 4),
+    "heat3d": (4, 3, 3),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_laws_of_the_zoo_are_alike_on_every_backend_and_in_python_integers(name: str) -> None:
+    graph = compiled_law(name, LAWS[name])
+    assert_alike(graph)
+    semantics, in_integers = Semantics(graph), InPythonIntegers(graph)
+    states, whole = semantics.begin(), in_integers.start()
+    for step in range(2):
+        states, _ = semantics.advance(states, step)
+        whole = in_integers.step(whole)
+        for population in graph.populations:
+            for state, values in states[population.name].items():
+                assert values.tolist() == [neuron[state] for neuron in whole[population.name]]
+
+
+def test_every_law_of_the_zoo_is_compared() -> None:
+    assert set(LAWS) == {path.parent.name for path in RECIPES.glob("*/recipe.yaml") if is_law(read_mapping(path))}
+
+
 def test_random_graphs_are_of_every_kind_and_move_mass() -> None:
     graphs = [scheduled(random_fields(seed), "delta") for seed in range(CASES)]
     assert {len(graph.fields) for graph in graphs} == {len(graph.channels) for graph in graphs} == {1, 2, 3}
@@ -92,6 +128,19 @@ def test_a_run_in_parts_is_the_run() -> None:
             second = run_graph(backend, graph, mass, RunOptions(8, start=first.end))
             assert np.array_equal(second.trace.mass[-1], whole.trace.mass[-1])
             assert second.packets_sent == whole.packets_sent and second.events == whole.events
+
+
+@pytest.mark.parametrize("backend", ["fast", "onnx", "torch"])
+def test_a_packet_that_does_not_arrive_is_found_where_it_is_missing(backend: str) -> None:
+    graph = compiled_law("shallow_water1d", (8,))
+    (route,) = (synapse for synapse in graph.synapses if (synapse.source, synapse.target) == ("q-flux", "q"))
+    mantissas = route.mantissas.copy()
+    mantissas[3] = 0
+    lossy = tuple(route.with_mantissas(mantissas) if synapse is route else synapse for synapse in graph.synapses)
+    run = run_graph(backend, replace(graph, synapses=lossy), graph.initial, RunOptions(9))
+    assert not run.conserved and run.violations["local"] == 1 and run.violations["global"] == 1
+    assert run.failure.startswith("local invariant broken: q [") and run.steps < 9
+    assert all(balance.holds for balance in run.verdict.balances)  # rows before the violation add up
 
 
 @pytest.mark.parametrize("build", HAND_MADE)
