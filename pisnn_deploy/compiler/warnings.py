@@ -141,7 +141,7 @@ def law_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         yield f"start: a run from the law's own start stops: {run.departure}; widen `range` in the recipe"
 
 
-RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (too_many_chips, law_that_leaves)
+RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (another_law, too_many_chips, law_that_leaves)
 """Rules for graphs without a flux network."""
 
 

@@ -23,6 +23,7 @@ from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.verify import laws
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
+from pisnn_deploy.verify.consistency import consistency
 from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, shifts, unknown_population
 from pisnn_deploy.verify.folding import Folding
@@ -137,7 +138,10 @@ def _checks_of_law(graph: IntegerGraph, certificate: Certificate) -> Iterator[tu
     if certificate.positivity is not None:
         yield "positivity", laws.no_limiter, "", ""
     yield "stability", partial(laws.left_out, certificate.stability), "", laws.LEFT_OUT["stability"]
-    yield "equation", partial(laws.left_out, certificate.equation), "", laws.LEFT_OUT["equation"]
+    solved = certificate.equation
+    is_left_out = solved is None or solved.method == "no-theorem"
+    text = "" if solved is None else solved.details
+    yield "equation", partial(consistency, solved), text, laws.LEFT_OUT["equation"] if is_left_out else ""
 
 
 def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) -> str:

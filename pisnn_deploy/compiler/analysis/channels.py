@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pisnn_deploy.compiler.analysis.constant_states import equation_claim
 from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure
@@ -52,7 +53,7 @@ def most_carried(graph: IntegerGraph, field: Field) -> list[int]:
 
 
 def certificate_of(graph: IntegerGraph, largest_ledger: int) -> Certificate:
-    """Claims on a graph whose packets reach their ends; stability and equation are left out.
+    """Claims on a graph whose packets reach their ends; stability is left out, and without a law the equation.
 
     Parameters
     ----------
@@ -74,5 +75,5 @@ def certificate_of(graph: IntegerGraph, largest_ledger: int) -> Certificate:
         Claim("proved", "joined-holders", figures),
         Claim("assumed", "operating-windows", {"bounds": len(graph.bounds), "fields": len(graph.fields)}),
         Claim("none", "no-theorem"),
-        equation=Claim("none", "no-theorem"),
+        equation=equation_claim(graph),
     )

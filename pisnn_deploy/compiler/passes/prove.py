@@ -67,7 +67,8 @@ class Prove:
     6. Stability and equation are not claimed if no theorem covers the programs of faces, or of neurons before them.
     7. For a graph without a flux network, *conservation* follows from its shape: each packet leaves one holder and
        enters another as the target stores the route, so the mass of each joined set of holders is constant.
-       *Overflow* is assumed from the operating windows of all fields. Stability and equation are not claimed.
+       *Overflow* is assumed from the operating windows of all fields. *Equation*: at constant states the packets are
+       the fluxes and rates of the law (`pisnn_deploy.compiler.analysis.constant_states`). Stability is not claimed.
     """
 
     name: ClassVar[str] = "prove"

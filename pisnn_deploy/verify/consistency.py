@@ -1,0 +1,242 @@
+"""Check of the claim that packets at constant states are the fluxes and rates of the law.
+
+The checker steps the graph once from each constant state, with its own reader of programs on arrays, and compares the
+current of every channel that no side is near with the law's own expression.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.fields import Channels
+from pisnn_deploy.laws.expression import Expression, evaluate
+from pisnn_deploy.mesh import PERIODIC
+from pisnn_deploy.verify.laws import law_of, left_out
+from pisnn_deploy.verify.programs import Node, Reading, read, shift_of
+from pisnn_deploy.verify.stored import summed
+
+Whole = NDArray[np.int64]
+Floats = NDArray[np.float64]
+STATES_AT_MOST = 27
+CELLS_TO_A_SIDE = 6
+LARGEST_ERROR = 0.05
+"""Largest error of a flux with which the integers still count as the law's."""
+ROUNDING_UP = 1.11
+"""Largest factor by which rounding up to two digits enlarges a figure."""
+
+
+def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
+    """Yield errors in the claim on the equation of a graph of a law.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        A well-formed graph of a law, whose values fit 64 bits.
+    """
+    compared = _compared(graph)
+    if compared is None:
+        yield from left_out(claim, graph)
+        return
+    states, terms, worst = compared
+    if claim is None or set(claim.figures) != {"states", "terms", "flux_error"}:
+        yield "the claim differs from what the checker proved"
+        return
+    claimed = float(claim.figures["flux_error"])
+    is_law = claimed <= LARGEST_ERROR
+    method = ("proved", "constant-states") if is_law else ("none", "other-law")
+    if (claim.status, claim.method) != method or (claim.figures["states"], claim.figures["terms"]) != (states, terms):
+        yield "the claim differs from what the checker proved"
+    elif not worst * (1 - 1e-6) <= claimed <= ROUNDING_UP * worst + 1e-12:
+        yield f"fluxes and rates of constant states are up to {worst:.2g} off, but the claim says {claimed:.2g}"
+
+
+def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
+    """Number of states and of compared terms, and the largest relative error; None where nothing can be compared."""
+    if graph.mesh.grid is None:
+        return None
+    inner = [(channels, _away_from_sides(graph, channels)) for channels in graph.channels]
+    inner = [(channels, numbers) for channels, numbers in inner if numbers.size]
+    if not inner:
+        return None
+    step = _Step(graph)
+    errors, sizes = [0.0] * len(inner), [0.0] * len(inner)
+    states = [*_lattice(graph)]
+    for state in states:
+        currents = step.currents(state)
+        for place, (channels, numbers) in enumerate(inner):
+            wanted = _law_says(graph, channels, numbers, state)
+            if wanted is None:
+                return None
+            given = np.broadcast_to(currents[channels.population], channels.source.size)[numbers]
+            errors[place] = max(errors[place], float(np.abs(given - wanted).max()))
+            sizes[place] = max(sizes[place], float(np.abs(wanted).max()), float(step.theta[channels.population]))
+    return len(states), len(inner), max(error / size for error, size in zip(errors, sizes, strict=True))
+
+
+def _lattice(graph: IntegerGraph) -> Iterator[dict[str, int]]:
+    """Middles of the cells of a lattice over all operating windows."""
+    fields = graph.fields
+    count = next((n for n in range(STATES_AT_MOST, 1, -1) if n ** len(fields) <= STATES_AT_MOST), 2)
+    count = 1 if len(fields) > 4 else count
+    axes = []
+    for field in fields:
+        low, extent = field.window.lower, field.window.upper - field.window.lower
+        axes.append([low + extent * odd // (2 * count) for odd in range(1, 2 * count, 2)])
+    for place in itertools.product(*axes):
+        yield {field.holder: mass for field, mass in zip(fields, place, strict=True)}
+
+
+def _away_from_sides(graph: IntegerGraph, channels: Channels) -> Whole:
+    """Channels of cells that no open or closed side is near; channels of a flux join two of them."""
+    cells, near = graph.mesh.cells, set[int]()
+    numbers = np.arange(cells).reshape(graph.grid.shape)
+    for axis, sides in enumerate(graph.grid.boundary):
+        if PERIODIC not in sides:
+            rows = np.arange(graph.grid.shape[axis])
+            beside = rows[(rows < CELLS_TO_A_SIDE) | (rows >= rows.size - CELLS_TO_A_SIDE)]
+            near.update(np.take(numbers, beside, axis).reshape(-1).tolist())
+    is_near = np.zeros(cells, np.bool_)
+    is_near[sorted(near)] = True
+    of_cell = [numbers_ < cells for numbers_ in (channels.source, channels.target)]
+    near_end = [
+        is_cell & is_near[np.where(is_cell, numbers_, 0)]
+        for is_cell, numbers_ in zip(of_cell, (channels.source, channels.target), strict=True)
+    ]
+    both = channels.source_holder == channels.target_holder and channels.population.endswith("-flux")
+    joined = of_cell[0] & of_cell[1] if both else of_cell[0] | of_cell[1]
+    return np.flatnonzero(joined & ~near_end[0] & ~near_end[1])
+
+
+def _law_says(graph: IntegerGraph, channels: Channels, numbers: Whole, state: dict[str, int]) -> Floats | None:
+    """Currents that the law asks for; None for channels that are no term of it."""
+    law, grid, spec = law_of(graph).parsed(), graph.grid, law_of(graph)
+    field = graph.field_of(channels.source_holder)
+    source, target = channels.source[numbers], channels.target[numbers]
+    own = np.where(source < graph.mesh.cells, source, target)
+    at = np.stack(np.unravel_index(own, grid.shape)).astype(np.float64) + 0.5
+    parts: list[tuple[Expression | None, Any]]
+    if channels.population == f"{field.name}-flux":
+        moved = np.stack(np.unravel_index(target, grid.shape)) != np.stack(np.unravel_index(source, grid.shape))
+        across = [moved[axis] & ~moved[:axis].any(axis=0) for axis in range(len(grid.shape))]
+        at += 0.5 * np.stack(across)
+        parts = [
+            (flux.get(field.name), across[axis] * (grid.shape[axis] / grid.lengths[axis]))
+            for axis, flux in enumerate(law.flux)
+        ]
+    else:
+        name = channels.population
+        named = [source.rate for source in law.sources if source.name == name]
+        named += [exchange.rate for exchange in law.exchange if exchange.name == name]
+        if len(named) != 1:
+            return None
+        parts = [(named[0], 1.0)]
+    values: dict[str, Any] = dict(law.parameters)
+    values |= {f.name: state[f.holder] * f.value_per_quantum for f in graph.fields}
+    for axis, name in enumerate("xyz"[: len(grid.shape)]):
+        values[name] = spec.domain.lower[axis] + at[axis] * (grid.lengths[axis] / grid.shape[axis])
+    for name, expression in law.given.items():
+        values[name] = evaluate(expression, values)
+    theta = 1 << _exponent(read(str(graph.population(channels.population).program)))
+    scale = graph.time_step * theta / field.value_per_quantum
+    total = np.zeros(numbers.size)
+    for part, factor in parts:
+        if part is not None:
+            total = total + np.where(np.asarray(factor) != 0, evaluate(part, values) * factor * scale, 0.0)
+    return total
+
+
+def _exponent(reading: Reading) -> int:
+    """Exponent of the first ``fire`` of a program; 0 without one."""
+    return next((shift_of(node.extra) for node in reading.nodes if node.name == "fired"), 0)
+
+
+class _Step:
+    """One PDE step of a graph from constant states, with residues and currents of 0."""
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        self._graph = graph
+        self._readings = {p.name: read(str(p.program)) for p in graph.populations if p.name not in graph.holders}
+        self.theta = {name: 1 << _exponent(reading) for name, reading in self._readings.items()}
+        self._inputs: dict[str, list[tuple[str, str, int, Rows]]] = {name: [] for name in self._readings}
+        for name in self._readings:
+            keys = dict.fromkeys((s.port, s.source, s.output) for s in graph.synapses if s.target == name)
+            for port, source, output in keys:
+                parts = [s for s in graph.into(name, port) if (s.source, s.output) == (source, output)]
+                self._inputs[name].append((port, source, output, summed(parts, (graph.size(name), graph.size(source)))))
+
+    def currents(self, state: dict[str, int]) -> dict[str, Whole]:
+        """Current of each population of channels."""
+        graph = self._graph
+        sends: dict[str, list[Whole]] = {}
+        for field in graph.fields:
+            mass = np.zeros(field.size, np.int64)
+            mass[: field.cells] = state[field.holder]
+            sends[field.holder] = [mass]
+        carriers, currents = {channels.population for channels in graph.channels}, dict[str, Whole]()
+        for population in graph.populations:
+            name = population.name
+            if name in graph.holders:
+                continue
+            reading = self._readings[name]
+            inputs = {port: np.zeros(population.size, np.int64) for port in (*reading.ports, *reading.states)}
+            inputs |= population.parameters
+            for port, source, output, weights in self._inputs[name]:
+                inputs[port] = inputs[port] + weights @ sends[source][output]
+            values: list[Whole] = []
+            for node in reading.nodes:
+                values.append(_on_arrays(node, [values[number] for number in node.values], inputs))
+            sends[name] = [np.broadcast_to(values[number], population.size) for number in reading.sends]
+            if name in carriers:
+                currents[name] = values[reading.names["current"]]
+        return currents
+
+
+_OF_TWO: dict[str, Callable[[Whole, Whole], Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "min": np.minimum,
+    "max": np.maximum,
+    "lt": np.less,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+}
+
+
+def _on_arrays(node: Node, values: list[Whole], inputs: dict[str, Whole]) -> Whole:
+    """Evaluate a node for all neurons."""
+    extra = node.extra
+    match node.name, values:
+        case "input", []:
+            return inputs[str(extra)]
+        case "constant", []:
+            return np.asarray(extra, np.int64)
+        case "add" | "sub" | "min" | "max" | "lt" | "ge" | "eq" as name, [a, b]:
+            return np.asarray(_OF_TWO[name](a, b), np.int64)
+        case "neg", [a]:
+            return -a
+        case "abs", [a]:
+            return np.abs(a)
+        case "shl", [a]:
+            return a << shift_of(extra)
+        case "asr", [a]:
+            return a >> shift_of(extra)
+        case "mul_shr", [a, b]:
+            return np.asarray((a * b) >> shift_of(extra), np.int64)
+        case "copysign", [a, b]:
+            return np.asarray(a * np.sign(b), np.int64)
+        case "select", [condition, a, b]:
+            return np.asarray(np.where(condition != 0, a, b), np.int64)
+        case "table", [a] if isinstance(extra, tuple):
+            return np.take(np.asarray(extra, np.int64), a, mode="clip")
+        case "fired" | "rest" as name, [v]:
+            half = (1 << shift_of(extra)) // 2
+            packet = np.sign(v) * ((np.abs(v) + half - 1) >> shift_of(extra))
+            return np.asarray(packet if name == "fired" else v - (packet << shift_of(extra)), np.int64)
+    raise ValueError(f"unknown operation {node.name} with {len(values)} operands")

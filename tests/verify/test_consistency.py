@@ -1,0 +1,132 @@
+"""The checker compares packets at constant states with the law itself: whatever changes a flux is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from law_recipes import recipe, shallow_water, traffic
+
+from pisnn_deploy.compiler import CompileOptions, compile_law
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.programs import Table
+from pisnn_deploy.target import load_profile
+from pisnn_deploy.verify import check_certificate
+from pisnn_deploy.verify.consistency import _Step
+
+
+def reacting() -> LawSpec:
+    return recipe(
+        {
+            "fields": ["u", "v"],
+            "parameters": {"k": 0.7, "c": 0.3},
+            "flux": {"u": "c*u"},
+            "diffusion": {"v": "0.01"},
+            "sources": {"v": {"kill": "-0.2*exp(-v)"}},
+            "exchange": [{"from": "u", "to": "v", "rate": "k*u*v**2", "name": "turning"}],
+        },
+        initial={"u": "0.5", "v": "0.3"},
+        range={"u": [0, 1], "v": [0, 1]},
+        mesh=[16],
+    )
+
+
+@cache
+def compiled(name: str) -> IntegerGraph:
+    spec, cells = {"traffic": (traffic(), 16), "water": (shallow_water(), 24), "reaction": (reacting(), 16)}[name]
+    return compile_law(spec, (cells,), CompileOptions(None, load_profile("loihi2")))
+
+
+def failed(graph: IntegerGraph) -> dict[str, str]:
+    return {finding.claim: finding.text for finding in check_certificate(graph) if not finding.holds}
+
+
+def with_table(graph: IntegerGraph, population: str, change: int) -> IntegerGraph:
+    """The graph with the largest entry of a table halved or so, which leaves every bound."""
+    old = graph.population(population)
+    (table, *others) = old.program.tables
+    entries = list(table.entries)
+    middle = len(entries) // 2
+    entries[middle - 40 : middle + 40] = [entry - change for entry in entries[middle - 40 : middle + 40]]
+    program = replace(old.program, tables=(Table(table.name, tuple(entries)), *others))
+    return graph.with_populations(replace(old, program=program))
+
+
+@pytest.mark.parametrize("name", ["traffic", "water", "reaction"])
+def test_fluxes_and_rates_of_constant_states_are_those_of_the_law(name: str) -> None:
+    graph = compiled(name)
+    assert graph.certificate is not None
+    claim = graph.certificate.equation
+    assert claim is not None and (claim.status, claim.method) == ("proved", "constant-states")
+    assert claim.figures["terms"] == len(graph.channels)
+    assert 0 < claim.figures["flux_error"] < 1e-3
+    (finding,) = (finding for finding in check_certificate(graph) if finding.claim == "equation")
+    assert finding.holds and finding.is_claimed and finding.text == claim.details
+    assert claim.details.startswith(f"at {claim.figures['states']} constant states the packets of all ")
+
+
+@pytest.mark.parametrize("name", ["traffic", "water", "reaction"])
+def test_another_time_step_is_refused(name: str) -> None:
+    graph = compiled(name)
+    text = failed(replace(graph, time_step=1.01 * graph.time_step))["equation"]
+    assert text.startswith("fluxes and rates of constant states are up to 0.0")
+
+
+@pytest.mark.parametrize("channels", ["u-flux", "kill", "turning"])
+def test_a_program_that_computes_another_term_is_refused(channels: str) -> None:
+    graph = compiled("reaction")
+    population = graph.population(channels)
+    louder = replace(population, parameters={"bias": population.parameters["bias"] + (1 << 12)})
+    assert "equation" in failed(graph.with_populations(louder))
+
+
+def test_another_table_is_refused_even_where_every_bound_holds() -> None:
+    graph = compiled("reaction")
+    names = [population.name for population in graph.populations if population.program.tables]
+    assert names
+    for name in names:
+        changed = with_table(graph, name, 400)
+        texts = failed(changed)
+        assert set(texts) == {"equation"}, texts
+
+
+def test_a_single_neuron_that_differs_is_refused() -> None:
+    graph = compiled("traffic")
+    population = graph.population("u-flux")
+    bias = population.parameters["bias"].copy()
+    bias[7] += 1 << 10
+    changed = graph.with_populations(replace(population, parameters={"bias": bias}))
+    assert "equation" in failed(changed)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Claim("none", "no-theorem"),
+        Claim("proved", "constant-states"),
+        Claim("proved", "constant-states", {"states": 27, "terms": 1, "flux_error": 0.0}),
+        Claim("proved", "constant-states", {"states": 27, "terms": 1, "flux_error": 0.01}),
+        Claim("proved", "constant-states", {"states": 27, "terms": 2, "flux_error": 0.01}),
+        Claim("none", "other-law", {"states": 27, "terms": 1, "flux_error": 0.2}),
+    ],
+)
+def test_claims_on_the_equation_that_were_not_proved_are_refused(claim: Claim) -> None:
+    graph = compiled("traffic")
+    assert graph.certificate is not None
+    changed = replace(graph, certificate=replace(graph.certificate, equation=claim))
+    assert set(failed(changed)) == {"equation"}
+
+
+def test_the_checker_steps_as_the_reference_does() -> None:
+    graph = compiled("water")
+    state = {"h": (graph.field_of("h").window.lower + graph.field_of("h").window.upper) // 2, "q": 1234}
+    currents = _Step(graph).currents(state)
+    semantics = Semantics(replace(graph, bounds=()))
+    masses = {name: np.full(24, mass, np.int64) for name, mass in state.items()}
+    _, results = semantics.advance(semantics.begin(masses))
+    for channels in graph.channels:
+        assert currents[channels.population].tolist() == results[channels.population].values["current"].tolist()
