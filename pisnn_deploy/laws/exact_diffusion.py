@@ -17,11 +17,12 @@ from pisnn_deploy.laws.assumptions import (
     require_equal,
     require_kinds,
     require_only,
+    sampled,
     scalar_flux,
     start_function,
     velocities,
 )
-from pisnn_deploy.laws.expression import Number, derivative
+from pisnn_deploy.laws.expression import Number, derivative, evaluate, free_names
 from pisnn_deploy.laws.grid import Grid
 from pisnn_deploy.laws.law import mobility
 from pisnn_deploy.laws.spec import LawSpec
@@ -42,16 +43,7 @@ def barenblatt(spec: LawSpec, grid: Grid, time: float) -> Averages:
     require_only(spec.parsed(), "level", "diffusion")
     law = spec.parsed()
     (name,) = law.fields
-    slope = derivative(law.level[name], name) if name in law.level else Number(1.0)
-    factors = [
-        (constant(spec, mobility(law, name), "the mobility"), derivative(slope, name))
-        if name in law.level
-        else (1.0, derivative(mobility(law, name), name))
-    ]
-    ((factor, curvature),) = factors
-    coefficient = factor * constant(spec, curvature, "the second derivative of the level") / 2
-    driving = slope if name in law.level else mobility(law, name)
-    require_equal(spec, driving, lambda u: 2 * coefficient / factor * u[name], "the level")
+    coefficient = _half_slope(spec, name)
     start, first, second = (start_function(spec, name, *["x"] * order) for order in range(3))
     points = np.linspace(spec.domain.lower[0], spec.domain.upper[0], _LATTICE)
     top = points[np.argmax(start(points))]
@@ -67,6 +59,21 @@ def barenblatt(spec: LawSpec, grid: Grid, time: float) -> Averages:
     places = np.clip((grid.edges(0) - centre) / reach, -1.0, 1.0)
     averages = np.diff(peak * reach * (places - places**3 / 3)) / grid.spacing[0]
     return Averages(averages[None], 1e-14 * peak * len(places))
+
+
+def _half_slope(spec: LawSpec, name: str) -> float:
+    """``c`` of the diffusivity ``2 c u`` of a field where it is not negative; refuses another one."""
+    law, states = spec.parsed(), sampled(spec)
+    terms = [mobility(law, name), derivative(law.level[name], name)] if name in law.level else [mobility(law, name)]
+    if any(free_names(term) - set(states) for term in terms):
+        raise Unfit("the diffusivity depends on the place")
+    states[name] = np.abs(states[name])
+    diffusivities = np.prod([np.broadcast_to(evaluate(term, states), states[name].shape) for term in terms], axis=0)
+    largest = int(np.argmax(states[name]))
+    coefficient = float(diffusivities[largest] / states[name][largest] / 2)
+    if not np.allclose(diffusivities, 2 * coefficient * states[name], rtol=1e-12, atol=1e-12):
+        raise Unfit("the diffusivity is not proportional to the field")
+    return coefficient
 
 
 def gaussian(spec: LawSpec, grid: Grid, time: float) -> Averages:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,22 @@ def test_barenblatts_profile() -> None:
 
 
 @pytest.mark.parametrize(
+    "law",
+    [
+        {"level": {"u": "max(u, 0)**2"}},
+        {"diffusion": {"u": "2*max(u, 0)"}},
+        {"level": {"u": "u"}, "diffusion": {"u": "2*u"}},
+    ],
+)
+def test_other_texts_of_the_porous_medium(law: dict[str, Any]) -> None:
+    plain = recipe("porous_medium").model_dump(mode="json", by_alias=True)
+    plain["law"] = {"fields": ["u"], **law}
+    spec = LawSpec.model_validate({**plain, "range": {"u": [-0.01, 0.6]}})
+    expected = solution(recipe("porous_medium"), (64,), 3.0).fields["u"]
+    assert np.array_equal(solution(spec, (64,), 3.0).fields["u"], expected)
+
+
+@pytest.mark.parametrize(
     ("spec", "time", "problem_text"),
     [
         (line(TRAFFIC, {"u": "0.5 + 0.3*sin(2*pi*x)"}, reference="characteristics"), 2.0, "by time 2 there is a shock"),
@@ -180,6 +197,11 @@ def test_barenblatts_profile() -> None:
             line(SHALLOW_WATER, {"h": "where(x < 0, 2, 1)", "q": "x"}, domain=DAM, reference="stoker"),
             0.1,
             "initial.q is not 0",
+        ),
+        (
+            line({"fields": ["u"], "level": {"u": "u**3"}}, {"u": "max(0.5 - x**2, 0)"}, reference="barenblatt"),
+            0.1,
+            "the diffusivity is not proportional to the field",
         ),
         (
             line(
