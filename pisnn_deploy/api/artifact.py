@@ -18,6 +18,7 @@ from pisnn_deploy.checks import Report
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.printable import counted, printable
+from pisnn_deploy.graph import Field as ConservedField
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import (
     artifact_bytes,
@@ -85,6 +86,10 @@ def load(path: str | PathLike[str]) -> CompiledArtifact:
     """
     read = read_sealed_artifact(Path(path))
     return CompiledArtifact(read.graph, read.provenance)
+
+
+def _quantum(graph: IntegerGraph, field: ConservedField) -> str:
+    return f"{field.quantum:g}" + (f" of {field.name}" if len(graph.fields) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -263,7 +268,7 @@ class CompiledArtifact:
             "mesh": f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}",
             "target": graph.profile or "none",
             "schedule": f"{graph.period} time steps per PDE step, {graph.coding} coding",
-            "quantum": f"{graph.quantum:g}",
+            "quantum": ", ".join(_quantum(graph, field) for field in graph.fields),
             "time step": f"{graph.time_step:.6g}",
             **{name: claim.status for name, claim in claims.items()},
             **({"warnings": " / ".join(self.warnings)} if self.warnings else {}),

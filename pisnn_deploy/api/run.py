@@ -207,9 +207,10 @@ class SimulationRun:
             "time": ("time", self.times, {"long_name": "physical time"}),
             "step": ("time", trace.step, {"long_name": "PDE step"}),
         }
-        for axis in axes:
+        origin = self.graph.spec.domain.lower if self.graph.spec.equation == "law" else (0.0,) * len(axes)
+        for axis, start in zip(axes, origin, strict=True):
             if (centres := mesh.centres_along(axis)) is not None:
-                coordinates[axis] = (axis, centres, {"long_name": f"cell centre along {axis}"})
+                coordinates[axis] = (axis, start + centres, {"long_name": f"cell centre along {axis}"})
         attributes: dict[str, Any] = {
             "model": self.graph.spec.name,
             "backend": self.run.backend,

@@ -43,7 +43,7 @@ class Row:
     compile_warnings : int or None
         Number of warnings from compiling.
     cells, faces : int or None
-        Size of the mesh; None if nothing was compiled.
+        Number of cells of the mesh, and of channels (the faces, and the sources of laws); None if nothing was compiled.
     steps, time_steps : int or None
         Completed PDE steps and time steps.
     drift : int or None

@@ -21,12 +21,14 @@ from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, warnings_in
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.plausibility import plausibility
+from pisnn_deploy.runs.run import row_bytes
 
 KEPT_ROWS = 400
 """Maximum number of kept steps of a run."""
@@ -105,7 +107,7 @@ def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
     graph = compiled.graph
     if graph is None:
         return Row(**facts, verdict=compiled.verdict, message=compiled.message)
-    facts |= {"compile_warnings": compiled.warnings, "cells": graph.mesh.cells, "faces": graph.mesh.faces}
+    facts |= {"compile_warnings": compiled.warnings, "cells": graph.mesh.cells, "faces": columns_of(graph).size}
     try:
         steps = steps_to_horizon(graph) if case.steps is None else case.steps
         facts["asked_steps"] = steps
@@ -126,8 +128,7 @@ def failed_row(case: Case, message: str) -> Row:
 
 def _spacing(graph: IntegerGraph, steps: int) -> int:
     """PDE steps between kept steps, such that plausibility is judged on as many of them as in `simulate`."""
-    row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
-    return max(1, -(-steps // max(1, min(KEPT_ROWS, KEPT_BYTES // row_bytes - 2))))
+    return max(1, -(-steps // max(1, min(KEPT_ROWS, KEPT_BYTES // row_bytes(graph) - 2))))
 
 
 def _axes(case: Case) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def _reason(error: Exception) -> tuple[Verdict, str]:
 def _start(case: Case, graph: IntegerGraph) -> NDArray[np.float64]:
     if case.initial.is_file:
         _require_same(case.initial)
-        return read_field(Path(case.initial.location), graph.mesh.shape).reshape(-1)
+        return read_field(Path(case.initial.location), graph.shape).reshape(-1)
     if case.initial.text == OWN:
         return graph.values(graph.initial)
     if case.initial.text == RANDOM:

@@ -84,7 +84,14 @@ def random_start(graph: IntegerGraph, seed: int) -> Field:
     -------
     float64 array [cells]
         Cell averages.
+
+    Raises
+    ------
+    UsageError
+        The graph is that of a law.
     """
+    if graph.spec.equation == "law":
+        raise UsageError("random: a law has no random initial fields; give a field as .npy")
     mesh, window, scale = graph.mesh, graph.window, graph.value_per_quantum
     base = graph.values(graph.initial)
     if not mesh.reservoirs:

@@ -38,6 +38,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
         "mesh": list(graph.mesh.shape),
         "cells": graph.mesh.cells,
         "faces": graph.mesh.faces,
+        "channels": run.trace.columns.size,
         "fields": [_field(field) for field in graph.fields],
         "steps": run.steps,
         "time_steps": run.time_steps,

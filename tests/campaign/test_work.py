@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from campaign_cases import in_process, planned, without_times, worker_options
+from laws_compiled import RECIPES
 
 from pisnn_deploy.campaign.work import WorkerOptions, compile_case, run_case
 from pisnn_deploy.core.errors import CheckError
@@ -35,6 +36,20 @@ def test_rows_say_what_came_of_their_cases(tmp_path: Path) -> None:
     assert rows[0].steps and rows[1].steps == 0 and rows[1].time == 0.0
     assert rows[0].packets and rows[0].events
     assert {row.packets for row in rows if row.initial == "u.npy"} == {0}
+
+
+def test_a_law_of_several_fields_has_rows_like_a_model(tmp_path: Path) -> None:
+    np.save(tmp_path / "u.npy", np.stack([np.full(16, 1.5), np.zeros(16)]))
+    recipe = RECIPES / "shallow_water1d" / "recipe.yaml"
+    text = f"models: {recipe}\nmeshes: 16\nsteps: 4\ninitial: [own, u.npy, random, sine]\nseeds: 1\n"
+    rows = in_process(planned(tmp_path, text), WorkerOptions())
+    assert [row.verdict for row in rows] == ["conserved", "conserved", "refused", "refused"]
+    assert all(row.cells == 16 and row.faces == 15 + 17 for row in rows)
+    assert rows[0].drift == rows[1].drift == 0 and rows[0].packets and rows[0].packets > 16 * 4
+    assert [row.message for row in rows[2:]] == [
+        "random: a law has no random initial fields; give a field as .npy",
+        "sine: a law has no named initial conditions; give a field as .npy",
+    ]
 
 
 def test_random_starts_stay_within_the_operating_range(tmp_path: Path) -> None:

@@ -219,11 +219,18 @@ def test_widths_of_laws_are_reached_in_the_run() -> None:
     assert uses["h", "mass"].reached == (int(run.mass[:, 0].min()), int(run.mass[:, 0].max()))
 
 
+def test_artifacts_and_runs_describe_themselves() -> None:
+    assert "quantum: 2.38419e-06 of h, 2.38419e-06 of q" in repr(artifact())
+    run = artifact().simulate(3, backend="fast")
+    assert "verdict: conserved" in repr(run) and "<table>" in run._repr_html_()
+
+
 def test_datasets_have_a_variable_a_field() -> None:
     run = artifact().simulate(9, backend="fast")
     data = run.to_xarray()
     assert np.array_equal(data["h"], run.fields["h"]) and data["q"].attrs["units"] == "m^2/s"
     assert np.array_equal(data["q_mass"], run.mass[:, 1]) and "h_ledger" not in data
+    assert data["x"].values[[0, -1]].tolist() == [-2.5 + 5 / 32, 2.5 - 5 / 32]  # from the domain's origin
     assert data["q_ledger_name"].values.tolist() == ["left", "right"]
     assert int(data["q_ledger"][-1, 0]) == run.ledgers["q"]["left"].quanta
     assert (
