@@ -16,16 +16,18 @@ from pisnn_deploy.laws.expression import (
     Expression,
     ExpressionError,
     ExpressionTooLarge,
+    Number,
     constant_value,
     derivative,
     derivative_name,
     free_names,
     parse,
     postorder,
+    to_text,
 )
 from pisnn_deploy.laws.law import COORDINATES, Exchange, Law, Source, rotated_flux, split_level
 from pisnn_deploy.laws.law_text import LawText
-from pisnn_deploy.laws.nodes import LARGEST_EXPONENT
+from pisnn_deploy.laws.nodes import LARGEST_EXPONENT, LARGEST_NUMBER, SMALLEST_NUMBER
 from pisnn_deploy.laws.units import UnitError, parse_unit, unit_flaws
 
 MOST_NODES = 3000
@@ -264,9 +266,17 @@ def _law_flaws(law: Law) -> Iterator[Flaw]:
         *numeric.terms(),
         *((f"law.given.{name}", given) for name, given in numeric.given.items()),
     ):
-        yield from ((place, problem) for problem in _exponent_flaws(expression))
+        yield from ((place, problem) for problem in (*_number_flaws(expression), *_exponent_flaws(expression)))
     for name, level in numeric.level.items():
         yield from ((f"law.level.{name}", problem) for problem in _laplacian_flaws(level))
+
+
+def _number_flaws(expression: Expression) -> Iterator[str]:
+    for node in postorder(expression):
+        if isinstance(node, Number) and node.value and not SMALLEST_NUMBER <= abs(node.value) <= LARGEST_NUMBER:
+            yield f"has the number {node.value:g}, beyond {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}; choose other units"
+        elif isinstance(node, Call) and all(isinstance(argument, Number) for argument in node.arguments):
+            yield f"{to_text(node)} has no finite value"
 
 
 def _exponent_flaws(expression: Expression) -> Iterator[str]:

@@ -109,6 +109,8 @@ def _power(base: Array, exponent: Array) -> Array:
 
 LARGEST_EXPONENT = 64
 """Magnitude of a constant exponent in a law."""
+SMALLEST_NUMBER, LARGEST_NUMBER = 1e-30, 1e30
+"""Magnitude of numbers in a law and of the values of its terms: products of a few neither over- nor underflow."""
 
 FUNCTIONS: Mapping[str, Function] = {
     "add": Function(2, np.add),
@@ -216,11 +218,22 @@ def substitute(expression: Expression, replacements: Mapping[str, Expression]) -
 
 
 def folded(expression: Expression) -> Expression:
-    """Make a call of numbers a number if it is finite."""
-    if isinstance(expression, Call) and all(isinstance(argument, Number) for argument in expression.arguments):
+    """Compute what is constant: calls of numbers with a finite value, products with 0, sums with 0, decided choices."""
+    if not isinstance(expression, Call):
+        return expression
+    arguments = expression.arguments
+    if all(isinstance(argument, Number) for argument in arguments):
         value = float(evaluate(expression, {}))
-        if math.isfinite(value):
-            return Number(value)
+        return Number(value) if math.isfinite(value) else expression
+    low, high = arguments[0], arguments[-1]
+    if expression.function == "mul" and Number(0.0) in arguments:
+        return Number(0.0)
+    if expression.function in ("add", "sub") and high == Number(0.0):
+        return low
+    if expression.function == "add" and low == Number(0.0):
+        return high
+    if expression.function == "where" and isinstance(low, Number) and isinstance(arguments[1], Number):
+        return arguments[2] if low.value < arguments[1].value else high
     return expression
 
 

@@ -18,6 +18,7 @@ from pisnn_deploy.laws.eigenvalues import blocks
 from pisnn_deploy.laws.intervals import Interval, may_be_undefined
 from pisnn_deploy.laws.law import Law, mobility, split_level
 from pisnn_deploy.laws.nodes import (
+    LARGEST_NUMBER,
     Array,
     Call,
     Expression,
@@ -115,9 +116,15 @@ class _Judgement:
 
         def on_lattice() -> Flaw | None:
             values = self._states.lattice([expression])
-            bad = np.flatnonzero(~np.isfinite(np.atleast_1d(evaluate(expression, values))))
+            numbers = np.atleast_1d(evaluate(expression, values))
+            bad = np.flatnonzero(~np.isfinite(numbers))
             if not bad.size:
-                return None
+                index = first_largest(np.abs(numbers))
+                if abs(numbers[index]) <= LARGEST_NUMBER:
+                    return None
+                where = _at(self._states.place(values, index))
+                shown = f"{shown_number(float(numbers[index]))}{where}"
+                return place, f"{what}its value is {shown}, beyond {LARGEST_NUMBER:g}; choose other units"
             index = int(bad[0])
             state = {name: array[min(index, array.size - 1)] for name, array in values.items()}
             culprit = to_text(_culprit(expression, state))
@@ -125,7 +132,12 @@ class _Judgement:
             where = self._states.place(values, index)
             return place, f"{what}{shown} has no finite value where {where}, inside the range"
 
-        self._decide([expression], lambda part: may_be_undefined(expression, part.intervals) is None, on_lattice)
+        def by_bounds(part: States) -> bool:
+            lower, upper = part.bounds(expression)
+            is_defined = may_be_undefined(expression, part.intervals) is None
+            return is_defined and lower >= -LARGEST_NUMBER and upper <= LARGEST_NUMBER
+
+        self._decide([expression], by_bounds, on_lattice)
 
     def require_finite_slopes(self) -> None:
         """Refuse fluxes, levels and rates whose slopes are unbounded: no time step resolves them."""

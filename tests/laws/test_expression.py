@@ -258,6 +258,15 @@ def test_repeated_derivatives_end() -> None:
 def test_substitution_computes_constants() -> None:
     expression = substitute(parsed("u*v**2"), {"v": Number(3.0)})
     assert expression == Call("mul", (U, Number(9.0))) and free_names(expression) == {"u"}
+    values = {"v": Number(0.0)}
+    for text, expected in {
+        "u + v*log(u)": "u",
+        "v + u": "u",
+        "u - v*u": "u",
+        "where(v < 1, u, 2)": "u",
+        "v/v": "0/0",
+    }.items():
+        assert to_text(substitute(parsed(text), values)) == expected
 
 
 def test_latex() -> None:

@@ -172,6 +172,18 @@ FLAWS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"law__parameters": {"g": 1000}, "law__flux": {"h": "q", "q": "h**g"}, "law__units": {}},
         ["law.flux.q: has the exponent 1000, larger than 64"],
     ),
+    "number that is too large": (
+        {"law__diffusion": {"q": "1e200"}, "law__parameters": {"g": 1e-200}},
+        [
+            "law.flux.q: has the number 1e-200, beyond 1e-30 to 1e+30; choose other units",
+            "law.diffusion.q: has the number 1e+200, beyond 1e-30 to 1e+30; choose other units",
+            "law.sources.q.q-source: has the number -1e-200, beyond 1e-30 to 1e+30; choose other units",
+        ],
+    ),
+    "constant without a value": (
+        {"law__diffusion": {"q": "h + log(-1)"}, "law__units": {}},
+        ["law.diffusion.q: log(-1) has no finite value"],
+    ),
     "field as exponent": (
         {"law__flux": {"h": "q", "q": "2**h"}, "law__units": {}},
         ["law.flux.q: has an exponent that is not constant; write it with exp and log"],

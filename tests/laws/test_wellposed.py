@@ -37,6 +37,10 @@ ILL_POSED: dict[str, tuple[LawSpec, list[tuple[str, str]]]] = {
         spec_of({"fields": ["h"], "flux": {"h": "exp(1000*h)"}}, {"h": [0, 1]}),
         [("law.flux.h", "exp(1000*h) has no finite value where h = 0.709961, inside the range")],
     ),
+    "value that is too large": (
+        spec_of({"fields": ["h"], "flux": {"h": "1e20*h**2"}}, {"h": [0, 1e8]}),
+        [("law.flux.h", "its value is 1e+36 where h = 100000000, beyond 1e+30; choose other units")],
+    ),
     "infinite slope": (
         spec_of({"fields": ["h"], "sources": {"h": "-sqrt(h)"}}, {"h": [0, 1]}),
         [
