@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pisnn_deploy.compiler.construct.cutting import Cutter, Part, used
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.interval import Interval, Intervals
-from pisnn_deploy.programs.language import MAX_OPERATIONS, MAX_TABLE_ENTRIES, SIGNATURES, Operand, Table
+from pisnn_deploy.programs.language import MAX_TABLE_ENTRIES, SIGNATURES, Operand, Table
 from pisnn_deploy.programs.whole import Whole
 
-MOST_PORTS = 8
-MOST_OUTPUTS = 4
 WORD = 24
 """Signed width of every named value; products have twice as many bits before their shift."""
 _PRODUCT = 63
@@ -136,68 +135,29 @@ class Circuit:
         UsageError
             No cut keeps the limits of a program.
         """
-        operations = _needed(self.operations, outputs)
-        last_use = {name: len(operations) for name in outputs}
-        for number, operation in enumerate(operations):
-            for value in operation.values:
-                if isinstance(value, str):
-                    last_use[value] = max(last_use.get(value, 0), number)
-        best: list[tuple[int, int] | None] = [None] * (len(operations) + 1)
-        best[0] = (0, 0)
-        for end in range(1, len(operations) + 1):
-            for start in self._starts(operations, end, last_use):
-                reached, current = best[start], best[end]
-                if reached is not None and (current is None or (reached[0] + 1, start) < current):
-                    best[end] = reached[0] + 1, start
-        if best[-1] is None:
-            raise UsageError(f"{self.name}: its {len(operations)} operations cannot be cut into programs")
-        ends = [len(operations)]
-        while ends[-1]:
-            step = best[ends[-1]]
-            assert step is not None
-            ends.append(step[1])
-        ends.reverse()
-        return [
-            self._stage(operations[start:end], end, last_use, number, len(ends) - 1)
-            for number, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True))
-        ]
+        characters = {name: len(str(Table(name, entries))) for entries, name in self._tables.items()}
+        parts = Cutter(self.operations, outputs, self.parameters, characters).parts()
+        if parts is None:
+            raise UsageError(f"{self.name}: its operations cannot be cut into programs; shorten the law")
+        return [self._stage(part, number, len(parts)) for number, part in enumerate(parts, 1)]
 
-    def _starts(self, operations: Sequence[Operation], end: int, last_use: Mapping[str, int]) -> Iterator[int]:
-        """First operations of programs that end before `end` and keep the limits."""
-        produced: set[str] = set()
-        arriving: set[str] = set()
-        sent = 0
-        for start in range(end - 1, max(0, end - MAX_OPERATIONS) - 1, -1):
-            (result,) = operations[start].results
-            produced.add(result)
-            arriving.discard(result)
-            arriving |= {*_used([operations[start]])} - produced - {*self.parameters}
-            sent += last_use.get(result, -1) >= end
-            if sent > MOST_OUTPUTS:
-                return
-            if len(arriving) <= MOST_PORTS:
-                yield start
-
-    def _stage(
-        self, operations: Sequence[Operation], end: int, last_use: Mapping[str, int], number: int, count: int
-    ) -> Stage:
-        used = list(dict.fromkeys(_used(operations)))
-        produced = [operation.results[0] for operation in operations]
-        sends = tuple(name for name in produced if last_use.get(name, -1) >= end)
-        parameters = tuple(name for name in self.parameters if name in used)
-        ports = tuple(name for name in used if name not in parameters and name not in produced)
-        tables = {str(operation.operands[-1]) for operation in operations if operation.signature.reads_table}
+    def _stage(self, part: Part, number: int, count: int) -> Stage:
+        names = list(dict.fromkeys(used(part.operations)))
+        produced = {operation.results[0] for operation in part.operations}
+        parameters = tuple(name for name in self.parameters if name in names)
+        ports = tuple(name for name in names if name not in produced and name not in parameters)
+        tables = {str(operation.operands[-1]) for operation in part.operations if operation.signature.reads_table}
         program = Program(
             self.name,
             ports,
             (),
             parameters,
-            tuple(operations),
+            part.operations,
             (),
-            sends,
+            part.sends,
             tuple(Table(name, entries) for entries, name in self._tables.items() if name in tables),
         )
-        return Stage(self.name if count == 1 else f"{self.name}-{number + 1}", program)
+        return Stage(self.name if count == 1 else f"{self.name}-{number}", program)
 
 
 @dataclass(frozen=True)
@@ -210,20 +170,3 @@ class Stage:
 
 def _values(name: str) -> int:
     return SIGNATURES[name].values
-
-
-def _used(operations: Sequence[Operation]) -> Iterator[str]:
-    for operation in operations:
-        for value in operation.values:
-            if isinstance(value, str):
-                yield value
-
-
-def _needed(operations: Sequence[Operation], outputs: Sequence[str]) -> list[Operation]:
-    """Operations that outputs depend on, in order."""
-    needed, kept = set(outputs), []
-    for operation in reversed(operations):
-        if operation.results[0] in needed:
-            needed.update(_used([operation]))
-            kept.append(operation)
-    return kept[::-1]

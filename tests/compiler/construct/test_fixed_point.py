@@ -7,6 +7,7 @@ from pisnn_deploy.compiler.construct.circuit import WORD, Circuit
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import evaluate, parse
+from pisnn_deploy.programs import parse as program_of
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.interval import Interval
@@ -36,6 +37,7 @@ def largest_error(text: str, ranges: Ranges, multiplies: bool = True) -> float:
     inputs = dict(known)
     for stage in circuit.stages([str(value.operand)]):
         assert len(stage.program.ports) <= 8 and len(stage.program.sends) <= 4
+        assert program_of(str(stage.program)) == stage.program
         result = run(stage.program, Arrays(), {name: known[name] for name in stage.program.inputs})
         known |= dict(zip(stage.program.sends, result.sends, strict=True))
         proved = bounds(stage.program, {name: circuit.interval(name) for name in stage.program.inputs})
@@ -60,6 +62,7 @@ def largest_error(text: str, ranges: Ranges, multiplies: bool = True) -> float:
         ("u**v", {"u": (0.5, 1), "v": (1, 2)}),
         ("u**2/(u**2 + (1 - u)**2)", {"u": (0, 1)}),
         ("(u + 3*v)/(v*v + 1)", {"u": (0, 1), "v": (-1, 1)}),
+        ("sin(u)*exp(v) + cos(u)*sin(v) + exp(u) + tanh(3*v) + 1/(u + 2) + sqrt(v + 2)", {"u": (-1, 1), "v": (-1, 1)}),
     ],
 )
 def test_expressions_are_as_exact_as_their_words(text: str, ranges: Ranges) -> None:
@@ -98,3 +101,27 @@ def test_products_that_the_target_lacks_are_refused() -> None:
     with pytest.raises(UsageError) as refusal:
         lowered("u*v", {"u": (0, 1), "v": (0, 1)}, multiplies=False)
     assert str(refusal.value) == "law.flux.q: needs products of two values, which the target lacks"
+
+
+def test_many_tables_are_cut_into_programs_that_can_be_read_again() -> None:
+    names = "abcdef"
+    text = " + ".join(f"exp({name})*sin({name})" for name in names)
+    circuit, value = lowered(text, dict.fromkeys(names, (-1.0, 1.0)))
+    stages = circuit.stages([str(value.operand)])
+    assert len(stages) > 1
+    assert all(program_of(str(stage.program)) == stage.program for stage in stages)
+
+
+def test_a_clamped_port_is_clamped_by_every_program_that_needs_it() -> None:
+    circuit = Circuit("case")
+    fixed = FixedPoint(circuit, "law.flux.u")
+    for name in "abcdef":
+        circuit.port(name, Interval(-(1 << 20), 1 << 20))
+        fixed.name(name, fixed.clamped(Fixed(name, 16), -4, 4))
+    sums = [" + ".join(f"{name}**{power}*{number}" for name in "abcdef") for number, power in ((3, 2), (5, 3), (7, 4))]
+    outputs = [fixed.lower(parse(text, list("abcdef"), "case")) for text in sums]
+    stages = circuit.stages([str(value.operand) for value in outputs if isinstance(value, Fixed)])
+    assert len(stages) > 1
+    received = {port for stage in stages for port in stage.program.ports} - set("abcdef")
+    sent = {name for stage in stages for name in stage.program.sends}
+    assert received <= sent
