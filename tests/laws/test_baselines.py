@@ -43,7 +43,7 @@ def test_errors_of_the_schemes(name: str, shape: tuple[int, ...], field: str, ex
 )
 def test_orders(scheme: str, order: float) -> None:
     spec = recipe("lwr")
-    coarse, fine = (l1(spec, scheme, (count,), "rho") for count in (128, 256))
+    coarse, fine = (l1(spec, scheme, (count,), "rho") for count in (64, 128))
     assert np.log2(coarse / fine) > order
 
 

@@ -54,7 +54,7 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_solver_comes_closer_on_finer_meshes(name: str) -> None:
     spec = EXAMPLES[name]
-    counts = {1: (64, 192), 2: (16, 48), 3: (4, 12)}[spec.dimensions] if name != "lake1d" else (8, 24)
+    counts = {1: (48, 96), 2: (16, 32), 3: (4, 8)}[spec.dimensions] if name != "lake1d" else (8, 24)
     apart = []
     for count in counts:
         shape = (count,) * spec.dimensions
@@ -63,7 +63,7 @@ def test_the_solver_comes_closer_on_finer_meshes(name: str) -> None:
         apart.append(max(difference.l1 for difference in compare(fields, truth.fields).values()))
     jumps = {"fan", "shock", "falling fan", "dam to the left", "shallow_water1d", "porous_medium"}
     if name != "lake1d":
-        assert apart[1] < (3e-2 if name in jumps else 4e-3) and apart[1] < apart[0] / (1.7 if name in jumps else 8)
+        assert apart[1] < (3e-2 if name in jumps else 2e-2) and apart[1] < apart[0] / (1.7 if name in jumps else 9)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
