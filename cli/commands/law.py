@@ -144,15 +144,20 @@ def _steps(meaning: Understood) -> list[Row]:
     steps, spec = meaning.steps, meaning.spec
     assert steps is not None and spec is not None
     step, unit = steps.time_step, _Units(bool(spec.law.units))
-    numbers = {"waves": steps.pace.waves, "diffusion": steps.pace.diffusion, "reactions": steps.pace.reactions}
+    rates = {"waves": steps.pace.waves, "diffusion": steps.pace.diffusion, "reactions": steps.pace.reactions}
     rows: list[Row] = [
         ("mesh", f"{'x'.join(map(str, steps.mesh))} cells of {' x '.join(map(_number, steps.spacing))}{unit('m')}"),
         ("time step", _number(step) + unit("s")),
         ("because", f"it keeps step * (waves + diffusion + reactions) at {courant_text(spec)}"),
     ]
-    for name, rate in numbers.items():
+    for name, rate in rates.items():
         limiting = ", the largest" if name == steps.pace.limit else ""
-        rows.append((f"step * {name}", _number(step * rate) + limiting))
+        known_as = ", the Courant number" if name == "waves" and rate else ""
+        rows.append((f"step * {name}", _number(step * rate) + known_as + limiting))
+    if meaning.speeds.diffusivity:
+        rows.append(
+            ("diffusion number", f"{_number(steps.diffusion_number(meaning.speeds))}, step * diffusivity / width^2")
+        )
     rows.append(("steps", f"{steps.count} to the final time {_number(spec.time)}{unit('s')}"))
     return rows
 
@@ -193,6 +198,7 @@ def _plain(meaning: Understood) -> dict[str, object]:
             "waves": steps.time_step * steps.pace.waves,
             "diffusion": steps.time_step * steps.pace.diffusion,
             "reactions": steps.time_step * steps.pace.reactions,
+            "diffusion_number": steps.diffusion_number(meaning.speeds),
         }
         plain["populations"] = [asdict(each) for each in meaning.populations]
         plain["ledgers"] = [{"field": f, "name": name, "reservoirs": n} for f, name, n in meaning.ledgers]

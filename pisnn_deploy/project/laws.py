@@ -58,6 +58,10 @@ class Steps:
         """Time step times the sum of the rates; the recipe bounds it."""
         return self.time_step * self.pace.total
 
+    def diffusion_number(self, speeds: Speeds) -> float:
+        """Time step times largest diffusivity times the sum over the axes of one over the squared cell width."""
+        return self.time_step * speeds.diffusivity * sum(width**-2 for width in self.spacing)
+
 
 @dataclass(frozen=True)
 class PopulationSize:

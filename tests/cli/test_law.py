@@ -59,8 +59,17 @@ def test_json_has_the_time_step_of_the_graph(folder: Path) -> None:
     assert step["courant"] == pytest.approx(step["waves"]) and 0.45 < step["courant"] <= 0.5
     assert step["steps"] == round(1 / step["time_step"])
     assert step["waves"] == pytest.approx(step["time_step"] * (8 + (9.81 * 0.5) ** 0.5) * 64 / 5)
+    assert step["diffusion_number"] == 0
     assert shown["populations"][0]["name"] == "h" and shown["populations"][0]["neurons"] == 65
     assert shown["equations"][0] == "h_t + (q)_x = 0" and shown["well_posed"]["proved"] > 0
+
+
+def test_numbers_of_a_step_of_diffusion() -> None:
+    output = show("heat3d", "--mesh", "8x8x16").output
+    (number,) = re.findall(r"│ diffusion number │ (\S+), step \* diffusivity / width\^2 ", output)
+    (step,) = re.findall(r"│ time step        │ (\S+) ", output)
+    assert float(number) == pytest.approx(float(step) * 0.01 * (64 + 64 + 256), rel=1e-5)
+    assert float(number) <= 0.25 and "the Courant number" not in output
 
 
 def test_latex(folder: Path) -> None:
