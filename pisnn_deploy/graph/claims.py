@@ -73,7 +73,7 @@ _SENTENCES: dict[Method, str] = {
     "operating-windows": "all {bounds} widths hold while the masses of all {fields} fields stay in their operating "
     "windows; every run checks this at every PDE step and stops at the first value outside",
     "constant-states": "at {states} constant states the packets of all {terms} fluxes, sources and exchanges are those "
-    "of the law, {flux_error:.2%} of the largest off at most; what differences in space do is not covered",
+    "of the law, {flux_error:.2%} of the largest off at most; what differences in space and sides do is not covered",
     "no-theorem": "not claimed: no theorem covers graphs of a law",
 }
 LARGEST_DEVIATION = 0.05

@@ -34,6 +34,7 @@ from pisnn_deploy.verify.ranges import intervals
 from pisnn_deploy.verify.spans import Unbounded
 from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import two_point
+from pisnn_deploy.verify.uniform import depends_on_place, uniform
 from pisnn_deploy.verify.units import knows_current, units
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
@@ -141,7 +142,16 @@ def _checks_of_law(graph: IntegerGraph, certificate: Certificate) -> Iterator[tu
     solved = certificate.equation
     is_left_out = solved is None or solved.method == "no-theorem"
     text = "" if solved is None else solved.details
+    if is_left_out or depends_on_place(graph):
+        yield "alike", _nothing, "", laws.LEFT_OUT["alike"]
+    else:
+        yield "alike", uniform, "away from sides, the currents of random states move with them along each axis", ""
     yield "equation", partial(consistency, solved), text, laws.LEFT_OUT["equation"] if is_left_out else ""
+
+
+def _nothing(graph: IntegerGraph) -> Iterator[str]:
+    """Yield no error."""
+    yield from ()
 
 
 def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) -> str:

@@ -7,7 +7,7 @@ current of every channel that no side is near with the law's own expression.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,11 +61,11 @@ def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
     """Number of states and of compared terms, and the largest relative error; None where nothing can be compared."""
     if graph.mesh.grid is None:
         return None
-    inner = [(channels, _away_from_sides(graph, channels)) for channels in graph.channels]
+    inner = [(channels, away_from_sides(graph, channels)) for channels in graph.channels]
     inner = [(channels, numbers) for channels, numbers in inner if numbers.size]
     if not inner:
         return None
-    step = _Step(graph)
+    step = Step(graph)
     errors, sizes = [0.0] * len(inner), [0.0] * len(inner)
     states = [*_lattice(graph)]
     for state in states:
@@ -93,7 +93,7 @@ def _lattice(graph: IntegerGraph) -> Iterator[dict[str, int]]:
         yield {field.holder: mass for field, mass in zip(fields, place, strict=True)}
 
 
-def _away_from_sides(graph: IntegerGraph, channels: Channels) -> Whole:
+def away_from_sides(graph: IntegerGraph, channels: Channels) -> Whole:
     """Channels of cells that no open or closed side is near; channels of a flux join two of them."""
     cells, near = graph.mesh.cells, set[int]()
     numbers = np.arange(cells).reshape(graph.grid.shape)
@@ -157,8 +157,8 @@ def _exponent(reading: Reading) -> int:
     return next((shift_of(node.extra) for node in reading.nodes if node.name == "fired"), 0)
 
 
-class _Step:
-    """One PDE step of a graph from constant states, with residues and currents of 0."""
+class Step:
+    """One PDE step of a graph with residues and currents of 0."""
 
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
@@ -171,8 +171,8 @@ class _Step:
                 parts = [s for s in graph.into(name, port) if (s.source, s.output) == (source, output)]
                 self._inputs[name].append((port, source, output, summed(parts, (graph.size(name), graph.size(source)))))
 
-    def currents(self, state: dict[str, int]) -> dict[str, Whole]:
-        """Current of each population of channels."""
+    def currents(self, state: Mapping[str, int | Whole]) -> dict[str, Whole]:
+        """Current of each population of channels, from the masses of the cells by population of holders."""
         graph = self._graph
         sends: dict[str, list[Whole]] = {}
         for field in graph.fields:

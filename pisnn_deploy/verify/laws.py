@@ -12,9 +12,10 @@ from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.laws.conditions import SIDES
 from pisnn_deploy.laws.spec import LawSpec
-from pisnn_deploy.mesh import PERIODIC
+from pisnn_deploy.mesh import NO_FLUX, PERIODIC
 
 LEFT_OUT = {
+    "alike": "not claimed: that channels of a kind compute alike; laws that depend on place do not say so",
     "clock": "not claimed: the time step; no theorem covers graphs of a law",
     "stability": "not claimed: whether modes grow; no theorem covers graphs of a law",
     "equation": "not claimed: that the integers compute the fluxes and rates of the law; simulate measures the error",
@@ -47,8 +48,9 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
         return
     for axis, sides in enumerate(grid.boundary):
         kinds = {spec.conditions[side][name].kind for side in SIDES[axis] for name in names}
-        if (PERIODIC in sides) != ("periodic" in kinds):
-            yield f"the mesh and the law differ in whether axis {axis} is periodic"
+        side = PERIODIC if "periodic" in kinds else NO_FLUX
+        if sides != (side, side):
+            yield f"axis {axis} of the mesh is {' and '.join(sides)}, for this law it must be {side}"
     for field in graph.fields:
         unit = spec.parsed().units.get(field.name, "")
         if field.unit != unit:

@@ -64,7 +64,7 @@ def ring(cells: int) -> Mesh:
 def field_on(mesh: Mesh, name: str, reservoirs: int = 0) -> Field:
     window = OperatingWindow(-(2**40), 2**40, None)
     shown = np.zeros(reservoirs, np.int64)
-    ledgers = (Ledger(f"{name}-outside", reservoirs),) if reservoirs else ()
+    ledgers = (Ledger(f"outside-{name}", reservoirs),) if reservoirs else ()
     volumes, held = equal_volumes(mesh.cells), shown.astype(np.float64)
     return Field(name, name, mesh.volume, window, volumes, mesh.volume, shown, held, ledgers)
 

@@ -11,12 +11,14 @@ from law_recipes import recipe, shallow_water, traffic
 
 from pisnn_deploy.compiler import CompileOptions, compile_law
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.programs import Table
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
-from pisnn_deploy.verify.consistency import _Step
+from pisnn_deploy.verify.consistency import Step
 
 
 def reacting() -> LawSpec:
@@ -124,9 +126,37 @@ def test_claims_on_the_equation_that_were_not_proved_are_refused(claim: Claim) -
 def test_the_checker_steps_as_the_reference_does() -> None:
     graph = compiled("water")
     state = {"h": (graph.field_of("h").window.lower + graph.field_of("h").window.upper) // 2, "q": 1234}
-    currents = _Step(graph).currents(state)
+    currents = Step(graph).currents(state)
     semantics = Semantics(replace(graph, bounds=()))
     masses = {name: np.full(24, mass, np.int64) for name, mass in state.items()}
     _, results = semantics.advance(semantics.begin(masses))
     for channels in graph.channels:
         assert currents[channels.population].tolist() == results[channels.population].values["current"].tolist()
+
+
+@pytest.mark.parametrize("name", ["traffic", "reaction"])
+def test_a_neuron_that_looks_elsewhere_than_its_neighbours_is_refused(name: str) -> None:
+    graph = compiled(name)
+    inner = [synapse for synapse in graph.synapses if synapse.target not in graph.holders]
+    assert len(inner) > 5
+    for synapse in inner:
+        columns, mantissas = synapse.columns.copy(), synapse.mantissas.copy()
+        row = slice(*synapse.row_starts[[8, 9]])
+        assert columns[row].size
+        shifted = (columns[row] + 1) % 16
+        order = np.argsort(shifted)
+        columns[row], mantissas[row] = shifted[order], mantissas[row][order]
+        moved = replace(synapse, connections=Explicit(synapse.row_starts, columns, mantissas, synapse.inputs))
+        changed = replace(graph, synapses=tuple(moved if s is synapse else s for s in graph.synapses))
+        assert defects(changed) == []
+        assert "alike" in failed(changed), synapse.name
+
+
+def test_weights_of_a_single_neuron_are_compared_with_its_neighbours() -> None:
+    graph = compiled("traffic")
+    (synapse,) = (s for s in graph.synapses if s.source == "u-slope-x" and s.port == "arrival" and s.target == "face-x")
+    mantissas = synapse.mantissas.copy()
+    mantissas[9] += 2
+    synapses = tuple(synapse.with_mantissas(mantissas) if s is synapse else s for s in graph.synapses)
+    texts = failed(replace(graph, synapses=synapses))
+    assert texts["alike"].startswith("u-flux [") and texts["alike"].endswith("] do not compute alike")

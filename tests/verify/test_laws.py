@@ -55,6 +55,7 @@ def test_every_claim_is_proved_again_or_listed_as_not_claimed(make: Callable[[],
         *("seal", "fields", "layout", "units", "conservation", "bounds", "overflow")
     ]
     assert {finding.claim: finding.text for finding in findings if not finding.is_claimed} == {
+        "alike": "not claimed: that channels of a kind compute alike; laws that depend on place do not say so",
         "clock": "not claimed: the time step; no theorem covers graphs of a law",
         "stability": "not claimed: whether modes grow; no theorem covers graphs of a law",
         "equation": "not claimed: that the integers compute the fluxes and rates of the law; simulate measures the "
