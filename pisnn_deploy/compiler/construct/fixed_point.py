@@ -18,7 +18,15 @@ from pisnn_deploy.compiler.construct.kinds_of_expressions import (
     is_smooth,
     whole,
 )
-from pisnn_deploy.compiler.construct.tables import Function, Undefined, interpolated, most_fraction, piece_bits
+from pisnn_deploy.compiler.construct.tables import (
+    SPLIT_BITS,
+    Function,
+    Undefined,
+    coarse_end,
+    interpolated,
+    most_fraction,
+    piece_bits,
+)
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import Call, Expression, Number, Symbol, evaluate, free_names, to_text
 from pisnn_deploy.programs.interval import Interval
@@ -27,6 +35,8 @@ from pisnn_deploy.programs.language import Operand
 _MAGNITUDE = WORD - 1
 _MOST_DIGITS = 8
 """Powers of two of which a constant is the sum where nothing multiplies."""
+MOST_SPLITS = 3
+"""Tables besides the first one for a function that bends sharply at an end of its range, such as a root at 0."""
 _COARSE = 2.0**-18
 """Relative error of a reciprocal beyond which a step of Newton's method follows."""
 
@@ -138,6 +148,20 @@ class FixedPoint:
     def interval(self, value: Fixed) -> Interval:
         """Interval of the integer of a value."""
         return self.circuit.interval(value.operand)
+
+    def at_least_one_operation(self, value: Real) -> Fixed:
+        """The value as the result of an operation.
+
+        Raises
+        ------
+        UsageError
+            It is constant.
+        """
+        if isinstance(value, float) or isinstance(value.operand, int):
+            raise UsageError(f"{self.where}: is constant")
+        if value.operand in (*self.circuit.ports, *self.circuit.parameters):
+            return Fixed(self.circuit.named(value.operand), value.fraction)
+        return value
 
     def negated(self, value: Real) -> Real:
         """Negative of a value."""
@@ -323,8 +347,8 @@ class FixedPoint:
             return None
         return self.table(value, lambda x: evaluate(expression, {name: x}), to_text(expression))
 
-    def table(self, value: Fixed, function: Function, text: str) -> Fixed:
-        """A function of one value as a table over its interval.
+    def table(self, value: Fixed, function: Function, text: str, splits: int = MOST_SPLITS) -> Fixed:
+        """A function of one value as a table over its interval; an end where that is coarse has a table of its own.
 
         Parameters
         ----------
@@ -332,7 +356,23 @@ class FixedPoint:
             Takes and returns float64 arrays.
         text : str
             The function, for messages.
+        splits : int
+            Most further tables.
         """
+        interval = self.interval(value)
+        end = coarse_end(interval, value.fraction, function) if splits and self.multiplies else None
+        if end is not None:
+            part = (interval.upper - interval.lower) >> SPLIT_BITS
+            border = interval.lower + part if end == "lower" else interval.upper - part
+            below = Fixed(self.circuit.apply("min", value.operand, border), value.fraction)
+            above = Fixed(self.circuit.apply("max", value.operand, border), value.fraction)
+            is_below = self.circuit.apply("lt", value.operand, border)
+            tables = [
+                self.table(side, function, text, splits - 1 if end == own else 0)
+                for side, own in ((below, "lower"), (above, "upper"))
+            ]
+            low, high = self.aligned(*tables)
+            return Fixed(self.circuit.apply("select", is_below, low.operand, high.operand), low.fraction)
         try:
             operand, fraction = interpolated(self.circuit, value.operand, value.fraction, function, self.multiplies)
         except Undefined as error:

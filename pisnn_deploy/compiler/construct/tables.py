@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,31 @@ def piece_bits(interval: Interval) -> int:
     while (span >> bits) + 2 > MAX_TABLE_ENTRIES:
         bits += 1
     return bits
+
+
+SPLIT_BITS = 6
+"""The table of a coarse end covers 2^-6 of the range."""
+_COARSE = 2.0**-16
+"""Error of the interpolation beyond which an end is coarse, relative to the largest value."""
+
+
+def coarse_end(interval: Interval, scale: int, function: Function) -> Literal["lower", "upper"] | None:
+    """End of an interval where the interpolation of a function is coarse, if only there."""
+    bits = piece_bits(interval)
+    if not bits:
+        return None
+    knots = np.arange(interval.lower, interval.upper + 1, 1 << bits, dtype=np.int64).astype(np.float64)
+    places = np.append(knots, float(interval.upper)) * 2.0**-scale
+    with np.errstate(all="ignore"):
+        entries, middles = function(places), function((places[:-1] + places[1:]) / 2)
+        errors = np.abs(middles - (entries[:-1] + entries[1:]) / 2)
+    coarse = np.flatnonzero(errors > _COARSE * np.abs(entries).max())
+    if not coarse.size or not np.isfinite(errors).all():
+        return None
+    part = errors.size >> SPLIT_BITS
+    if coarse.max() <= 8 * part:
+        return "lower"
+    return "upper" if coarse.min() >= errors.size - 8 * part else None
 
 
 def interpolated(
