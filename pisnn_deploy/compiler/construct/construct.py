@@ -78,6 +78,7 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         plan = Plan(
             law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), speeds.fastest, scheme, multiplies
         )
+        _require_quanta(spec, plan)
         try:
             return _built(spec, plan)
         except TooFine as error:
@@ -89,6 +90,24 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
             raise problem
         bits = {name: value - excess if name in joined else value for name, value in bits.items()}
     raise AssertionError
+
+
+FEWEST_QUANTA = 128
+"""In the range of a field."""
+
+
+def _require_quanta(spec: LawSpec, plan: Plan) -> None:
+    """Refuse quanta that are too coarse for the range of a field."""
+    for name, (low, high) in plan.ranges.items():
+        count = (high - low) * 2.0 ** plan.bits[name]
+        if name in plan.bits and count < FEWEST_QUANTA:
+            others = sorted(_joined(plan.law, name) - {name})
+            reason = f"it exchanges quanta with {', '.join(others)}" if others else "its words have 24 bits"
+            reason = "quantum_bits says so" if name in spec.quantum_bits else reason
+            raise UsageError(
+                f"range.{name}: {low:.9g} to {high:.9g} is only {count:.3g} quanta, because {reason}; write the law in "
+                "deviations, or in units that make its values alike"
+            )
 
 
 SCHEMES = ("auto", "muscl", "linear", "wide")

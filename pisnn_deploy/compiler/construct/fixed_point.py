@@ -24,6 +24,7 @@ from pisnn_deploy.compiler.construct.tables import (
     Undefined,
     coarse_end,
     interpolated,
+    is_too_fast,
     most_fraction,
     piece_bits,
 )
@@ -373,6 +374,8 @@ class FixedPoint:
             ]
             low, high = self.aligned(*tables)
             return Fixed(self.circuit.apply("select", is_below, low.operand, high.operand), low.fraction)
+        if is_too_fast(interval, value.fraction, function):
+            raise UsageError(f"{self.where}: {text} changes too fast in its range for a table; narrow the range")
         try:
             operand, fraction = interpolated(self.circuit, value.operand, value.fraction, function, self.multiplies)
         except Undefined as error:

@@ -54,27 +54,43 @@ def piece_bits(interval: Interval) -> int:
 
 SPLIT_BITS = 6
 """The table of a coarse end covers 2^-6 of the range."""
+_WRONG = 0.01
 _COARSE = 2.0**-16
 """Error of the interpolation beyond which an end is coarse, relative to the largest value."""
 
 
 def coarse_end(interval: Interval, scale: int, function: Function) -> Literal["lower", "upper"] | None:
     """End of an interval where the interpolation of a function is coarse, if only there."""
-    bits = piece_bits(interval)
-    if not bits:
-        return None
-    knots = np.arange(interval.lower, interval.upper + 1, 1 << bits, dtype=np.int64).astype(np.float64)
-    places = np.append(knots, float(interval.upper)) * 2.0**-scale
-    with np.errstate(all="ignore"):
-        entries, middles = function(places), function((places[:-1] + places[1:]) / 2)
-        errors = np.abs(middles - (entries[:-1] + entries[1:]) / 2)
-    coarse = np.flatnonzero(errors > _COARSE * np.abs(entries).max())
+    errors, largest = _errors(interval, scale, function)
+    coarse = np.flatnonzero(errors > _COARSE * largest)
     if not coarse.size or not np.isfinite(errors).all():
         return None
     part = errors.size >> SPLIT_BITS
     if coarse.max() <= 8 * part:
         return "lower"
     return "upper" if coarse.min() >= errors.size - 8 * part else None
+
+
+def is_too_fast(interval: Interval, scale: int, function: Function) -> bool:
+    """Whether a function changes too fast for a table: interpolation is off by 1 % of its largest value or more.
+
+    Single pieces, such as those at a jump, do not count.
+    """
+    errors, largest = _errors(interval, scale, function)
+    return bool(np.mean(errors > _WRONG * largest) > _WRONG)
+
+
+def _errors(interval: Interval, scale: int, function: Function) -> tuple[NDArray[np.float64], float]:
+    """Error of the interpolation in the middle of each piece of a table, and the largest value."""
+    bits = piece_bits(interval)
+    if not bits:
+        return np.zeros(1), 1.0
+    knots = np.arange(interval.lower, interval.upper + 1, 1 << bits, dtype=np.int64).astype(np.float64)
+    places = np.append(knots, float(interval.upper)) * 2.0**-scale
+    with np.errstate(all="ignore"):
+        entries, middles = function(places), function((places[:-1] + places[1:]) / 2)
+        errors = np.abs(middles - (entries[:-1] + entries[1:]) / 2)
+    return errors, float(np.abs(entries).max())
 
 
 def interpolated(

@@ -30,10 +30,10 @@ def clock(rate: Pace, grid: Grid, law: Law, courant: float | None) -> Clock:
     Raises
     ------
     UsageError
-        Nothing in the law changes anything.
+        No term of the law changes with a field.
     """
     if not rate.total > 0:
-        raise UsageError("law: nothing in it moves anything; there is no time step to choose")
+        raise UsageError("law: no term changes with a field, so there is no time step to choose")
     unit = grid.spacing[0]
     if not rate.waves and rate.diffusion:
         unit = grid.spacing[0] ** 2 / _constant_diffusivity(law)

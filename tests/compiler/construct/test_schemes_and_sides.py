@@ -22,6 +22,7 @@ from law_recipes import (
 from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.laws.reference import solved
 
 
 def run(graph: IntegerGraph, steps: int) -> dict[str, Floats]:
@@ -160,6 +161,96 @@ def test_what_cannot_be_constructed_is_refused(changes: dict[str, Any], sentence
     with pytest.raises(UsageError) as refusal:
         construct(spec, (16,))
     assert sentence is None or str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("law", "ranges", "sentence"),
+    [
+        (
+            {"fields": ["u"], "flux": {"u": "sin(1000*u)"}},
+            {"u": (0, 1)},
+            "law.flux along x: sin(1000*u) changes too fast in its range for a table; narrow the range",
+        ),
+        (
+            {"fields": ["u"], "diffusion": {"u": 0.1}},
+            {"u": (1e6, 1e6 + 1)},
+            "range.u: 1000000 to 1000001 is only 0.5 quanta, because its words have 24 bits; write the law in "
+            "deviations, or in units that make its values alike",
+        ),
+        (
+            {"fields": ["u", "v"], "exchange": [{"from": "u", "to": "v", "rate": "u - v/1e6"}]},
+            {"u": (0, 1), "v": (0, 1e6)},
+            "range.u: 0 to 1 is only 0.5 quanta, because it exchanges quanta with v; write the law in deviations, or "
+            "in units that make its values alike",
+        ),
+        (
+            {"fields": ["u"], "sources": {"u": "0.1*x"}},
+            {"u": (0, 1)},
+            "law: no term changes with a field, so there is no time step to choose",
+        ),
+    ],
+)
+def test_a_law_that_words_of_24_bits_cannot_hold_is_refused(
+    law: dict[str, Any], ranges: dict[str, tuple[float, float]], sentence: str
+) -> None:
+    start = {name: repr((low + high) / 2) for name, (low, high) in ranges.items()}
+    with pytest.raises(UsageError) as refusal:
+        construct(recipe(law, initial=start, range=ranges), (8,))
+    assert str(refusal.value) == sentence
+
+
+EULER = {
+    "fields": ["r", "m", "e"],
+    "parameters": {"k": 1.4},
+    "flux": {
+        "r": "m",
+        "m": "m**2/r + (k - 1)*(e - m**2/(2*r))",
+        "e": "m/r*(e + (k - 1)*(e - m**2/(2*r)))",
+    },
+    "vector": ["m"],
+    "positive": ["r", "e"],
+}
+
+
+def test_three_fields_take_the_largest_speed_of_their_range() -> None:
+    spec = recipe(
+        EULER,
+        "wall",
+        initial={"r": "1 + 0.2*cos(pi*x)", "m": "0", "e": "2.5 + 0.7*cos(pi*x)"},
+        range={"r": [0.7, 1.3], "m": [-0.4, 0.4], "e": [1.6, 3.4]},
+        time=0.3,
+    )
+    graph = construct(spec, (64,))
+    steps = round(spec.time / graph.time_step)
+    integers = run(graph, steps)
+    floats = solved(spec, (64,), steps * graph.time_step).state
+    for name, expected in zip(("r", "m", "e"), floats, strict=True):
+        assert np.abs(integers[name] - expected).max() < 2e-3
+
+
+def test_chains_of_decay_and_sources_that_vary_in_place() -> None:
+    spec = recipe(
+        {
+            "fields": ["a", "b"],
+            "exchange": [{"from": "a", "to": "b", "rate": "2*a"}],
+            "sources": {"a": {"rain": "0.3*(1 + x)"}, "b": {"drain": "-b"}},
+        },
+        initial={"a": "1", "b": "0"},
+        range={"a": [0, 2], "b": [0, 2]},
+    )
+    graph = construct(spec, (8,))
+    steps = 60
+    integers = run(graph, steps)
+    a, b = np.ones(8), np.zeros(8)
+    for _ in range(steps):
+        a, b = (
+            a + graph.time_step * (0.3 * (1 + PLACE) - 2 * a),
+            b + graph.time_step * (2 * a - b),
+        )
+    assert np.abs(integers["a"] - a).max() < 4 * graph.fields[0].value_per_quantum
+    assert np.abs(integers["b"] - b).max() < 4 * graph.fields[1].value_per_quantum
+    ledgers = {field.name: [entry.name for entry in field.ledgers] for field in graph.fields}
+    assert ledgers == {"a": ["rain"], "b": ["drain"]}
 
 
 def test_a_mesh_with_other_axes_is_refused() -> None:
