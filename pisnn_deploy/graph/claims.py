@@ -73,7 +73,7 @@ _SENTENCES: dict[Method, str] = {
     "operating-windows": "all {bounds} widths hold while the masses of all {fields} fields stay in their operating "
     "windows; every run checks this at every PDE step and stops at the first value outside",
     "constant-states": "at {states} constant states the packets of all {terms} fluxes, sources and exchanges are those "
-    "of the law, {flux_error:.2%} of the largest off at most; what differences in space and sides do is not covered",
+    "of the law, {flux_error:.2%} of the largest off at most",
     "no-theorem": "not claimed: no theorem covers graphs of a law",
 }
 LARGEST_DEVIATION = 0.05
@@ -131,6 +131,11 @@ class Claim(Stored):
                 "; two points give the law's flux where lines between centres are normal to faces, here they are up to "
                 f"{figures['largest_angle']:.3g} degrees off, {figures['mean_angle']:.3g} on average"
             )
+        if self.method == "constant-states":
+            if "gradients" in self.figures:
+                text += f", and so are {self.figures['gradients']} diffusive fluxes at constant gradients, "
+                text += f"{self.figures.get('gradient_error', math.nan):.2%} off at most"
+            text += "; other differences in space, and the sides, are not covered"
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
             text += ", including what reservoirs add"
         if self.method == "states" and "drift" in self.figures:

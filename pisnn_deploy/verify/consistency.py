@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.fields import Channels
-from pisnn_deploy.laws.expression import Expression, evaluate
+from pisnn_deploy.laws.calculus import ZERO
+from pisnn_deploy.laws.expression import Expression, Symbol, evaluate, free_names
+from pisnn_deploy.laws.law import split_level
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.verify.laws import law_of, left_out
 from pisnn_deploy.verify.programs import Node, Reading, read, shift_of
@@ -45,16 +47,81 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
         yield from left_out(claim, graph)
         return
     states, terms, worst = compared
-    if claim is None or set(claim.figures) != {"states", "terms", "flux_error"}:
+    expected: dict[str, float] = {"states": states, "terms": terms, "flux_error": worst}
+    slopes = [*_diffusions(graph)]
+    if slopes:
+        expected |= {"gradients": len(slopes), "gradient_error": max(slopes)}
+    if claim is None or claim.figures.keys() != expected.keys():
         yield "the claim differs from what the checker proved"
         return
-    claimed = float(claim.figures["flux_error"])
-    is_law = claimed <= LARGEST_ERROR
+    counts = [name for name in expected if not name.endswith("_error")]
+    is_law = max(claim.figures[name] for name in expected if name.endswith("_error")) <= LARGEST_ERROR
     method = ("proved", "constant-states") if is_law else ("none", "other-law")
-    if (claim.status, claim.method) != method or (claim.figures["states"], claim.figures["terms"]) != (states, terms):
+    if (claim.status, claim.method) != method or any(claim.figures[name] != expected[name] for name in counts):
         yield "the claim differs from what the checker proved"
-    elif not worst * (1 - 1e-6) <= claimed <= ROUNDING_UP * worst + 1e-12:
-        yield f"fluxes and rates of constant states are up to {worst:.2g} off, but the claim says {claimed:.2g}"
+    for name, what in (("flux_error", "fluxes and rates of constant states"), ("gradient_error", "diffusive fluxes")):
+        error, claimed = expected.get(name, 0.0), float(claim.figures.get(name, 0.0))
+        if not error * (1 - 1e-6) <= claimed <= ROUNDING_UP * error + 1e-12:
+            yield f"{what} are up to {error:.2g} off, but the claim says {claimed:.2g}"
+
+
+def _diffusions(graph: IntegerGraph) -> Iterator[float]:
+    """Largest relative error of the diffusive fluxes at a constant gradient, for each field and axis.
+
+    Fields with another flux, and terms that depend on place, are left out.
+    """
+    law, step = law_of(graph).parsed(), Step(graph)
+    for field in graph.fields:
+        own = [channels for channels in graph.channels if channels.population == f"{field.name}-flux"]
+        mobile, level = law.diffusion.get(field.name), law.level.get(field.name)
+        if not own or (mobile is None and level is None) or mobile == ZERO:
+            continue
+        names = {name for term in (mobile, level) if term is not None for name in free_names(term)}
+        if names & {"x", "y", "z", *law.given} or any(field.name in fluxes for fluxes in law.flux):
+            continue
+        driving = Symbol(field.name) if level is None else split_level(level)[0]
+        for axis in range(len(graph.grid.shape)):
+            error = _diffusion_error(graph, step, own[0], axis, (mobile, driving))
+            if error is not None:
+                yield error
+
+
+def _diffusion_error(
+    graph: IntegerGraph, step: Step, channels: Channels, axis: int, terms: tuple[Expression | None, Expression]
+) -> float | None:
+    """Relative error of the fluxes at a constant gradient along an axis; None where no face is far from its ends."""
+    field, shape = graph.field_of(channels.source_holder), graph.grid.shape
+    place = np.unravel_index(np.arange(field.cells), shape)[axis]
+    state: dict[str, Whole] = {}
+    for other in graph.fields:
+        low, high = other.window.lower, other.window.upper
+        state[other.holder] = np.full(other.cells, (low + high) // 2, np.int64)
+        if other is field:
+            state[other.holder] = low + 3 * (high - low) // 8 + max(1, (high - low) // (4 * shape[axis])) * place
+    numbers = away_from_sides(graph, channels)
+    left, right = channels.source[numbers], channels.target[numbers]
+    inner = [place[cells] >= CELLS_TO_A_SIDE for cells in (left, right)]
+    inner += [place[cells] < shape[axis] - CELLS_TO_A_SIDE for cells in (left, right)]
+    kept = np.logical_and.reduce([*inner, place[left] != place[right]])
+    numbers, left, right = numbers[kept], left[kept], right[kept]
+    if not numbers.size:
+        return None
+
+    def at(*cells: Whole) -> dict[str, Any]:
+        values: dict[str, Any] = dict(law_of(graph).parsed().parameters)
+        for each in graph.fields:
+            total = np.sum([state[each.holder][of_cells] for of_cells in cells], axis=0)
+            values[each.name] = total * (each.value_per_quantum / len(cells))
+        return values
+
+    mobile, level = terms
+    wanted = evaluate(level, at(left)) - evaluate(level, at(right))
+    if mobile is not None:
+        wanted = wanted * evaluate(mobile, at(left, right))
+    width, theta = graph.grid.lengths[axis] / shape[axis], step.theta[channels.population]
+    wanted = np.broadcast_to(wanted * (graph.time_step * theta / field.value_per_quantum / width**2), numbers.size)
+    current = np.broadcast_to(step.currents(state)[channels.population], channels.source.size)[numbers]
+    return float(np.abs(current - wanted).max()) / max(float(np.abs(wanted).max()), float(theta))
 
 
 def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:

@@ -160,3 +160,38 @@ def test_weights_of_a_single_neuron_are_compared_with_its_neighbours() -> None:
     synapses = tuple(synapse.with_mantissas(mantissas) if s is synapse else s for s in graph.synapses)
     texts = failed(replace(graph, synapses=synapses))
     assert texts["alike"].startswith("u-flux [") and texts["alike"].endswith("] do not compute alike")
+
+
+def of_another_law(graph: IntegerGraph, old: str, new: str) -> IntegerGraph:
+    """The graph with other words in the section `law` of its recipe."""
+    assert graph.spec.equation == "law"
+    content = graph.spec.model_dump_json()
+    assert old in content
+    return replace(graph, spec=LawSpec.model_validate_json(content.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "what"),
+    [
+        ("reaction", '"v":"0.01"', '"v":"0.0101"', "diffusive fluxes are up to 0.0099 off, but the claim says "),
+        ("reaction", "0.2*exp(-v)", "0.21*exp(-v)", "fluxes and rates of constant states are up to 0.0"),
+        ("reaction", '"k":0.7', '"k":0.71', "fluxes and rates of constant states are up to 0.0"),
+        ("reaction", '"u":"c*u"', '"u":"-c*u"', "fluxes and rates of constant states are up to 2 off"),
+        ("water", "g*h**2/2", "g*h**2/2.1", "fluxes and rates of constant states are up to 0.0"),
+        ("traffic", "v*u*(1 - u/most)", "v*u*(1 - u**2/most)", "fluxes and rates of constant states are up to "),
+    ],
+)
+def test_another_law_is_refused(name: str, old: str, new: str, what: str) -> None:
+    texts = failed(of_another_law(compiled(name), old, new))
+    assert set(texts) == {"equation"} and texts["equation"].startswith(what), texts
+
+
+def test_diffusive_fluxes_are_compared_at_constant_gradients() -> None:
+    certificate = compiled("reaction").certificate
+    assert certificate is not None and certificate.equation is not None
+    figures = certificate.equation.figures
+    assert figures["gradients"] == 1 and figures["gradient_error"] < 1e-3
+    assert certificate.equation.details.endswith(
+        "% of the largest off at most, and so are 1 diffusive fluxes at constant gradients, 0.00% off at most; other "
+        "differences in space, and the sides, are not covered"
+    )

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.claims import LARGEST_DEVIATION
+from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
 from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.laws.expression import Expression, evaluate
+from pisnn_deploy.laws.calculus import ZERO
+from pisnn_deploy.laws.expression import Expression, Symbol, evaluate, free_names
+from pisnn_deploy.laws.law import mobility, split_level
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs.facts import threshold_exponent
@@ -61,9 +63,59 @@ def equation_claim(graph: IntegerGraph) -> Claim:
                 apart[name] = max(apart[name], float(np.abs(current - wanted).max()))
                 largest[name] = max(largest[name], float(np.abs(wanted).max()), float(_theta(graph, name)))
     worst = max(apart[name] / largest[name] for name in inside)
-    figures = {"states": len(states), "terms": len(inside), "flux_error": rounded_up(worst)}
-    is_law = worst <= LARGEST_DEVIATION
+    figures: dict[str, Figure] = {"states": len(states), "terms": len(inside), "flux_error": rounded_up(worst)}
+    steep = [*_gradient_errors(graph, spec, semantics)]
+    if steep:
+        figures |= {"gradients": len(steep), "gradient_error": rounded_up(max(steep))}
+    is_law = max(worst, *steep) <= LARGEST_DEVIATION if steep else worst <= LARGEST_DEVIATION
     return Claim("proved" if is_law else "none", "constant-states" if is_law else "other-law", figures)
+
+
+def _gradient_errors(graph: IntegerGraph, spec: LawSpec, semantics: Semantics) -> Iterator[float]:
+    """Relative errors of diffusive fluxes at a constant gradient, for each field without another flux and each axis.
+
+    The flux wanted is that of the differences of levels, with the mobility at the mean of both sides.
+    """
+    law, grid = spec.parsed(), graph.grid
+    for field in graph.fields:
+        channels = next((c for c in graph.channels if c.population == f"{field.name}-flux"), None)
+        factor = mobility(law, field.name)
+        terms = [factor, law.level.get(field.name, factor)]
+        depends_on_place = any(free_names(term) & {*COORDINATES, *law.given} for term in terms)
+        has_flux = any(field.name in fluxes for fluxes in law.flux)
+        if channels is None or factor == ZERO or depends_on_place or has_flux:
+            continue
+        for axis, count in enumerate(grid.shape):
+            along = np.unravel_index(np.arange(field.cells), grid.shape)[axis]
+            extent = field.window.upper - field.window.lower
+            steps = max(1, extent // (4 * count)) * along
+            masses = {
+                f.holder: np.full(f.cells, (f.window.lower + f.window.upper) // 2, np.int64) for f in graph.fields
+            }
+            masses[field.holder] = field.window.lower + 3 * extent // 8 + steps
+            ends = channels.source, channels.target
+            joins_cells = np.flatnonzero(np.maximum(*ends) < field.cells)
+            places = [along[holders[joins_cells]] for holders in ends]
+            is_far = (np.minimum(*places) >= CELLS_TO_A_SIDE) & (np.maximum(*places) < count - CELLS_TO_A_SIDE)
+            far = joins_cells[is_far & (places[0] != places[1])]
+            far = far[np.isin(far, _channels_inside(graph, channels))]
+            if not far.size:
+                continue
+            level, _ = split_level(law.level.get(field.name, Symbol(field.name)))
+            sides = []
+            for holders in ends:
+                values: dict[str, float | Floats] = {
+                    f.name: masses[f.holder][holders[far]] * f.value_per_quantum for f in graph.fields
+                }
+                sides.append({**law.parameters, **values})
+            middle = {name: (np.asarray(sides[0][name]) + np.asarray(sides[1][name])) / 2 for name in sides[0]}
+            rise = evaluate(level, sides[1]) - evaluate(level, sides[0])
+            theta = _theta(graph, channels.population)
+            scale = graph.time_step / field.value_per_quantum * theta / grid.spacing[axis] ** 2
+            wanted = np.broadcast_to(-evaluate(factor, middle) * rise * scale, far.size)
+            _, results = semantics.advance(semantics.begin(masses))
+            current = np.broadcast_to(results[channels.population].values["current"], channels.size)[far]
+            yield float(np.abs(current - wanted).max()) / max(float(np.abs(wanted).max()), float(theta))
 
 
 def constant_states(graph: IntegerGraph) -> Iterator[dict[str, int]]:
