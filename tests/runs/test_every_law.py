@@ -15,7 +15,7 @@ from fields_by_hand import first_masses
 from graphs_by_hand import side_by_side
 from pydantic import ValidationError
 
-from pisnn_deploy.core.errors import DoesNotFit, UsageError
+from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.graph.semantics import Semantics
@@ -31,20 +31,23 @@ CODINGS: tuple[Coding, ...] = ("delta", "dense")
 
 @cache
 def compiled_law(seed: int) -> IntegerGraph | None:
-    """A random law; None if it is refused."""
+    """A random law; None if its text is refused."""
     try:
         return drawn_law(seed, CODINGS[seed // 2 % 2])
-    except (ValidationError, UsageError, DoesNotFit):
+    except CompileError:
+        raise
+    except (ValidationError, UsageError):
         return None
 
 
-def rows_of_reference(graph: IntegerGraph) -> Integers:
+def rows_of_reference(graph: IntegerGraph, steps: int) -> Integers:
     """Masses and ledgers of all fields after each PDE step."""
     semantics = Semantics(graph)
     states, rows = semantics.begin(), []
-    for step in range(STEPS + 1):
+    for step in range(steps + 1):
         rows.append(np.concatenate([next(iter(states[holder].values())) for holder in graph.holders]))
-        states, _ = semantics.advance(states, step)
+        if step < steps:
+            states, _ = semantics.advance(states, step)
     return np.stack(rows)
 
 
@@ -55,17 +58,22 @@ def test_a_law_has_the_same_integers_on_every_backend(seed: int) -> None:
         return
     mass, columns = first_masses(graph), columns_of(graph)
     run = run_graph("fast", graph, mass, RunOptions(STEPS))
-    assert run.conserved, run.failure
-    assert np.array_equal(columns.merged(run.trace.mass, run.trace.ledger), rows_of_reference(graph))
+    assert run.conserved or run.failure.startswith("operating range left: "), run.failure
+    rows = columns.merged(run.trace.mass, run.trace.ledger)
+    assert np.array_equal(rows, rows_of_reference(graph, run.steps))
     for backend in ("onnx", "torch"):
         comparison = compare(("fast", backend), graph, mass, RunOptions(STEPS))
         assert comparison.difference is None, comparison.difference.sentence("fast", backend)
-        assert comparison.failures == ("", "") and comparison.steps == STEPS
+        assert comparison.failures == (run.failure, run.failure)
+
+
+def stays_in_range(graph: IntegerGraph) -> bool:
+    return run_graph("fast", graph, first_masses(graph), RunOptions(STEPS)).conserved
 
 
 def test_most_laws_are_compiled_and_all_kinds_occur() -> None:
     graphs = [graph for graph in map(compiled_law, range(CASES)) if graph is not None]
-    assert len(graphs) > 0.6 * CASES
+    assert len(graphs) > 0.9 * CASES and sum(map(stays_in_range, graphs)) > 0.7 * CASES
     assert {len(graph.mesh.shape) for graph in graphs} == {1, 2}
     assert {len(graph.fields) for graph in graphs} == {1, 2, 3}
     operations = {op.name for graph in graphs for p in graph.between_fields for op in p.program.operations}
@@ -81,7 +89,7 @@ def network_of_laws(axes: int, coding: Coding, number: int) -> IntegerGraph:
         if (1 + seed % 2, CODINGS[seed // 2 % 2]) != (axes, coding):
             continue
         graph = compiled_law(seed)
-        if graph is not None:
+        if graph is not None and graph.coding == coding and stays_in_range(graph):
             populations += len(graph.populations)
             if populations > POPULATIONS_OF_NETWORK:
                 break

@@ -9,8 +9,7 @@ import numpy as np
 from law_recipes import recipe
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions
-from pisnn_deploy.compiler.compile import compile_integers
-from pisnn_deploy.compiler.construct import construct
+from pisnn_deploy.compiler.compile import compile_law
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.laws.spec import LawSpec
@@ -154,5 +153,5 @@ def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2") -> I
         The law is ill-posed, or cannot be constructed or compiled.
     """
     spec = drawn_recipe(seed)
-    graph = construct(spec, SHAPES[len(spec.lengths) - 1])
-    return compile_integers(graph, CompileOptions(None, load_profile(profile), GraphOptions(coding=coding)))
+    options = CompileOptions(None, load_profile(profile), GraphOptions(coding=coding))
+    return compile_law(spec, SHAPES[len(spec.lengths) - 1], options)

@@ -197,7 +197,19 @@ def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
         channels=channels,
         quantisation=Quantisation(0, None, None),
     )
+    graph = _without_idle(graph)
     return replace(graph, populations=tuple(map(graph.population, graph.depths)))
+
+
+def _without_idle(graph: IntegerGraph) -> IntegerGraph:
+    """Remove the populations that send to no other, such as slopes along an axis whose fluxes do not read the field."""
+    senders = {synapse.source for synapse in graph.synapses}
+    idle = {population.name for population in graph.between_fields} - senders
+    if not idle:
+        return graph
+    populations = tuple(population for population in graph.populations if population.name not in idle)
+    synapses = tuple(synapse for synapse in graph.synapses if synapse.target not in idle)
+    return _without_idle(replace(graph, populations=populations, synapses=synapses))
 
 
 def _masses(averages: Floats, bits: int) -> Integers:
