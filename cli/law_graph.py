@@ -55,7 +55,7 @@ def compiled_rows(graph: IntegerGraph) -> list[Row]:
     lines = {population.name: population.lines for population in graph.populations if population.lines}
     rows: list[Row] = [
         ("law", graph.spec.name),
-        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.boundary_text}"),
+        ("mesh", f"{graph.mesh.cells} cells, {graph.boundary_text}"),
         *((f"field {field.name}", _field(graph, field)) for field in graph.fields),
         ("channels", ", ".join(f"{c.population} ({c.size})" for c in graph.channels)),
         (

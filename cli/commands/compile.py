@@ -314,7 +314,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")
     rows: list[Row] = [
         ("model", graph.spec.name),
-        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
+        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.boundary_text}"),
         *_mesh_rows(provenance),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("processes", _PROCESSES[provenance["options"].get("processes", "c-lif")]),

@@ -117,7 +117,7 @@ def print_artifact(path: Path, read: Artifact) -> None:
     """
     graph = read.graph
     print_table(
-        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {graph.mesh.boundary_text})",
+        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {graph.boundary_text})",
         [(name, str(graph.size(name))) for name in graph.chain],
         ("population", "neurons"),
     )

@@ -75,15 +75,9 @@ def print_law(recipe: str, meaning: Understood) -> None:
     if names:
         print_table("names", names, ("name", "value", "unit"))
     if spec is not None:
-        from pisnn_deploy.project.laws import condition_text
+        from pisnn_deploy.laws.conditions import side_texts
 
-        sides: list[Row] = []
-        for side, by_field in spec.conditions.items():
-            texts = {name: condition_text(condition) for name, condition in by_field.items()}
-            alike = len(set(texts.values())) == 1
-            sides.append(
-                (side, next(iter(texts.values())) if alike else "; ".join(f"{k}: {v}" for k, v in texts.items()))
-            )
+        sides: list[Row] = [*side_texts(spec.conditions).items()]
         print_table("boundary", sides, ("side", "condition"))
     print_table("over the range", _rates(meaning), ("rate", "value", "largest where"))
     if meaning.steps is not None:

@@ -265,7 +265,7 @@ class CompiledArtifact:
         graph, certificate = self.graph, self.graph.certificate
         claims = {} if certificate is None else certificate.claims
         return {
-            "mesh": f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}",
+            "mesh": f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.boundary_text}",
             "target": graph.profile or "none",
             "schedule": f"{graph.period} time steps per PDE step, {graph.coding} coding",
             "quantum": ", ".join(_quantum(graph, field) for field in graph.fields),

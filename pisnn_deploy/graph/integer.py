@@ -27,6 +27,7 @@ from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
 from pisnn_deploy.graph.populations import Population, depths
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
+from pisnn_deploy.laws.conditions import boundary_text
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import FaceMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
@@ -132,6 +133,13 @@ class IntegerGraph:
         if self.spec.equation == "law":
             return self.spec.range[field.name]
         return field.window.lower * field.value_per_quantum, field.window.upper * field.value_per_quantum
+
+    @property
+    def boundary_text(self) -> str:
+        """Boundary conditions as text: the law's, by side, or those of the mesh."""
+        if self.spec.equation == "law":
+            return boundary_text(self.spec.conditions)
+        return self.mesh.boundary_text
 
     @property
     def has_flux_network(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 from pisnn_deploy.core.field_errors import shown
 from pisnn_deploy.laws.nodes import Expression, Number
 from pisnn_deploy.laws.parsing import ExpressionError, parse
+from pisnn_deploy.laws.text import to_text
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE
 
 Kind = Literal["periodic", "wall", "outflow", "held", "inflow", "flux", "robin"]
@@ -49,6 +50,29 @@ class Condition:
 
 Conditions = dict[str, dict[str, Condition]]
 """By side (``left``, ``right``, ...), then by field."""
+
+
+def condition_text(condition: Condition) -> str:
+    """Format a boundary condition, such as ``held 1``."""
+    return " ".join((condition.kind, ", ".join(to_text(value) for value in condition.values))).strip()
+
+
+def side_texts(conditions: Conditions) -> dict[str, str]:
+    """Text of the condition at each side, such as ``wall``, or ``h: outflow; q: held 0`` where fields differ."""
+    texts = {}
+    for side, by_field in conditions.items():
+        each = {name: condition_text(condition) for name, condition in by_field.items()}
+        is_common = len(set(each.values())) == 1
+        texts[side] = next(iter(each.values())) if is_common else "; ".join(f"{k}: {v}" for k, v in each.items())
+    return texts
+
+
+def boundary_text(conditions: Conditions) -> str:
+    """Conditions of all sides as one text, such as ``periodic`` or ``left inflow 0.03, right outflow``."""
+    texts = side_texts(conditions)
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{side} {text}" for side, text in texts.items())
 
 
 def side_names(dimensions: int) -> tuple[str, ...]:

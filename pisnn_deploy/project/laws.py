@@ -14,14 +14,12 @@ from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.laws.conditions import Condition
 from pisnn_deploy.laws.equations import equations, latex_equations
 from pisnn_deploy.laws.law import Law
 from pisnn_deploy.laws.pace import COURANT, Pace, pace
 from pisnn_deploy.laws.spec import LawSpec, is_law, law_from_mapping
 from pisnn_deploy.laws.speeds import Speeds, characteristic_speeds
 from pisnn_deploy.laws.states import States
-from pisnn_deploy.laws.text import to_text
 from pisnn_deploy.laws.wellposed import Posedness, judge
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.physics.laws import law_of
@@ -197,11 +195,6 @@ def _populations(graph: IntegerGraph) -> tuple[PopulationSize, ...]:
         PopulationSize(each.name, graph.size(each.name), len(each.program.operations), widths.get(each.name))
         for each in graph.populations
     )
-
-
-def condition_text(condition: Condition) -> str:
-    """Format a boundary condition, such as ``held 1``."""
-    return " ".join((condition.kind, ", ".join(to_text(value) for value in condition.values))).strip()
 
 
 def courant_text(spec: LawSpec) -> str:
