@@ -1,0 +1,176 @@
+"""Errors, conservation and equality of backends for all laws: writes ``docs/results/laws.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.laws_page``. What was measured before is kept under
+``build/results/laws`` and taken from there; ``--again`` measures anew. Measurements run one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.common import PAGES, line, page_parser, publish, table
+from benchmarks.laws import FIGURES, LONG, WORD
+from benchmarks.parts.law_measures import COMPARED, EXAMPLE_NAMES, LAVA_STEPS, MEASURES, WITH_WAVES, measured, path_of
+from pisnn_deploy.laws.baselines import SCHEMES
+from pisnn_deploy.project import zoo
+
+PAGE = PAGES / "laws.md"
+Figures = dict[str, Any]
+
+
+def goals() -> list[str]:
+    """Table of the figures of `benchmarks.laws`."""
+    rows = []
+    for name in (*FIGURES, *LONG):
+        for row in measured(f"figure {name}")["rows"]:
+            verdict = "yes" if row["reached"] else "**no**"
+            error, goal = (_number(row, key) for key in ("error", "goal"))
+            rows.append(
+                line(
+                    row["name"],
+                    row["mesh"],
+                    row["steps"],
+                    row["measure"],
+                    error,
+                    goal,
+                    verdict,
+                    row["compared"],
+                    row["drift"],
+                    row["bits"],
+                )
+            )
+    heads = ("law", "mesh", "PDE steps", "measure", "integers", "goal", "reached", "beside it", "drift", "bits")
+    return table(heads, rows)
+
+
+def _number(row: Figures, key: str) -> str:
+    return f"{row[key]:.0f}" if row["measure"] == "quanta moved" else f"{row[key]:.2e}"
+
+
+def schemes() -> list[str]:
+    """Table of float64 schemes on the same mesh."""
+    rows = []
+    for name in WITH_WAVES:
+        for row in measured(f"schemes {name}")["rows"]:
+            errors = (f"{row['errors'][scheme]:.2e}" for scheme in ("integers", *COMPARED))
+            known = f"{row['reference']:.0e}" if row["reference"] else "exact"
+            rows.append(line(name, row["field"], row["mesh"], row["steps"], *errors, known))
+    return table(("law", "field", "mesh", "steps", "integers", "Godunov", "MUSCL", "WENO5", "reference known to"), rows)
+
+
+def backends() -> list[str]:
+    """Table of runs on Lava, compared with `fast`."""
+    rows = []
+    for name in (*zoo.laws(), *EXAMPLE_NAMES):
+        run = measured(f"lava {name}")
+        if run["different"] or run["failures"] or run["steps"] != LAVA_STEPS:
+            verdict = "**no**: " + "; ".join([run["different"], *run["failures"]])
+        else:
+            verdict = f"yes, {run['integers']}"
+        rows.append(
+            line(name, run["mesh"], run["neurons"], run["coding"], run["steps"], verdict, f"{run['seconds']:.0f} s")
+        )
+    return table(("law", "mesh", "neurons", "coding", "PDE steps", "equal integers", "time"), rows)
+
+
+def examples() -> list[str]:
+    """Table of the laws outside the zoo."""
+    rows = []
+    for name in EXAMPLE_NAMES:
+        run = measured(f"example {name}")
+        errors = ", ".join(f"{field} {error:.1e}" for field, error in run["errors"].items())
+        known = ", ".join(f"{error:.0e}" for error in run["known_to"].values())
+        seconds = (f"{run['seconds'][part]:.1f} s" for part in ("compile", "verify", "simulate"))
+        verified = "yes" if run["verified"] else "**no**"
+        rows.append(
+            line(name, run["mesh"], run["steps"], run["verdict"], run["drift"], verified, errors, known, *seconds)
+        )
+    heads = ("recipe", "mesh", "PDE steps", "verdict", "drift", "verified", "relative L2 error", "known to a cell")
+    return table((*heads, "compile", "verify", "simulate"), rows)
+
+
+def melted() -> str:
+    """Sentence on the exact solution of the melting ice."""
+    exact = measured("example melting")["exact"]
+    return (
+        "The melting ice has an exact solution, Neumann's. Beside it, the relative L1 error of the cells' heat is "
+        f"{exact['l1']:.1e}, and that of the heat that came in {exact['heat']:.1e}."
+    )
+
+
+def missed() -> str:
+    """Sentence on the goals that are not reached."""
+    rows = [row for name in (*FIGURES, *LONG) for row in measured(f"figure {name}")["rows"]]
+    names = [row["name"] for row in rows if not row["reached"]]
+    return f"Not reached: {', '.join(names)}." if names else "All goals are reached."
+
+
+def page() -> str:
+    """Format the page."""
+    evaluations = ", ".join(f"{SCHEMES[name].evaluations} for {name}" for name in COMPARED)
+    return "\n".join(
+        [
+            "# Laws",
+            "",
+            "Any conservation law can be written down as a recipe, and is compiled to integers: see the [reference](../"
+            "reference/laws.md) and the [tutorial](../tutorials/a_law_of_your_own.md). Here, the laws of the zoo and "
+            "those of [examples/laws](../../examples/laws/README.md) are measured. All are constructed.",
+            "",
+            "## Errors",
+            "",
+            "L1 and L2 are relative differences to an exact solution, or to the solver on a finer grid; *L2 to float* "
+            "is that to float64 in the same scheme from the same start. *Drift* is the largest change of the sum of a "
+            "joined set of holders, ledgers included, in quanta; *bits* is the proved width of the widest state or "
+            f"payload. A goal is reached if the error is at most the goal, the drift 0, and the width at most {WORD} "
+            f"bits. {missed()}",
+            "",
+            *goals(),
+            "",
+            "## Float64 schemes on the same mesh",
+            "",
+            "Relative L1 error of one field at the end, with the same mesh and number of time steps. Integers use "
+            "MUSCL-Hancock, or stencils where the law is linear. Numerical fluxes per face and time step in float64: "
+            f"{evaluations}. The last column is the largest error of a cell average of the solver that all are "
+            "compared with.",
+            "",
+            *schemes(),
+            "",
+            "## Equality on Lava",
+            "",
+            f"The first {LAVA_STEPS} PDE steps on Lava's processes (`cpu`) and on `fast`: masses, ledgers, packets, "
+            "currents and residues of every PDE step are compared. The time is that of both runs.",
+            "",
+            *backends(),
+            "",
+            "## Laws outside the zoo",
+            "",
+            "From recipe to verified run on `fast`, to the final time. The reference is the solver on a grid four "
+            "times finer, with its own largest error of a cell average. Times are in seconds, the solver's included.",
+            "",
+            *examples(),
+            "",
+            melted(),
+            "",
+            "Made by `python -m benchmarks.laws_page`.",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure what is missing, and write."""
+    parser = page_parser(__doc__)
+    parser.add_argument("--again", action="store_true", help="measure everything anew")
+    parser.add_argument("--only", choices=MEASURES, action="append", help="measure this anew, and write no page")
+    arguments = parser.parse_args()
+    for key in arguments.only or (MEASURES if arguments.again else ()):
+        path_of(key).unlink(missing_ok=True)
+    if arguments.only:
+        for key in arguments.only:
+            measured(key)
+    else:
+        publish(PAGE, page(), dry_run=arguments.dry_run)
+
+
+if __name__ == "__main__":
+    main()
