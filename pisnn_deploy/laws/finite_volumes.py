@@ -45,6 +45,10 @@ class Pace:
     reaction: float
 
 
+_BETWEEN = (0.25, 0.5, 0.75)
+"""Parts of a jump at which speeds are looked at."""
+
+
 class FiniteVolumes:
     """A law on a grid.
 
@@ -148,6 +152,12 @@ class FiniteVolumes:
         sharpest = sum(
             _SHARPEST[self.order][sides.has_values] / width**2 for sides, width in zip(self.sides, spacing, strict=True)
         )
+        fastest = float(np.max(flow))
+        if terms.fields == 1:
+            between = 0.0
+            for axis in terms.axes_with_flux:
+                between += float(np.max(self._speeds_between(axis, self._with_ghosts(axis, state)))) / spacing[axis]
+            fastest = max(fastest, between)
         diffusion = 0.0
         for field in terms.diffuses:
             mobility = np.abs(terms.diffusivity(field, state, self.cell_places))
@@ -156,7 +166,7 @@ class FiniteVolumes:
                 mobility = mobility * (np.abs(slope) + sharpest * np.abs(stiffness))
             diffusion = max(diffusion, sharpest * float(mobility.max()))
         reaction = terms.stiffness(state, self.cell_places) if terms.reacts else 0.0
-        return Pace(float(np.max(flow)), diffusion, reaction)
+        return Pace(fastest, diffusion, reaction)
 
     def weno_flow(self, axis: int, state: Field) -> Field:
         """Fluxes of the law through all faces normal to an axis, float64 [fields, ..., count + 1]."""
@@ -177,14 +187,26 @@ class FiniteVolumes:
         lower, upper : float64 array [fields, ..., count + 1]
             Values on both sides of each face.
         cells : float64 array [fields, ..., count + 2]
-            Cell averages with a ghost cell at either end: the speed at a face is the larger one of its neighbours.
+            Cell averages with a ghost cell at either end: the speed at a face is the largest one of its neighbours, and
+            of states between them for a law of one field.
         """
         terms, places = self.terms, self.face_places[axis]
         padded = {name: _with_ends(values) for name, values in self._cells_along(axis).items()}
         speeds = terms.speed(axis, cells, padded)
         fastest = np.maximum(speeds[..., :-1], speeds[..., 1:])
+        if terms.fields == 1:
+            fastest = np.maximum(fastest, self._speeds_between(axis, cells))
         mean = (terms.flux(axis, lower, places) + terms.flux(axis, upper, places)) / 2
         return np.asarray(mean - fastest * (upper - lower) / 2, np.float64)
+
+    def _with_ghosts(self, axis: int, state: Field) -> Field:
+        return self.sides[axis].extended(np.moveaxis(state, axis + 1, -1), 1)
+
+    def _speeds_between(self, axis: int, cells: Field) -> Field:
+        """Largest speeds of states between neighbours: larger than theirs if the flux is neither convex nor concave."""
+        states = [cells[..., :-1] + part * np.diff(cells) for part in _BETWEEN]
+        speeds = [self.terms.speed(axis, state, self.face_places[axis]) for state in states]
+        return np.asarray(np.max(speeds, axis=0), np.float64)
 
     def _cells_along(self, axis: int) -> dict[str, Field]:
         return {name: _last(values, axis) for name, values in self.cell_places.items()}

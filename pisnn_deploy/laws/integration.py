@@ -28,8 +28,9 @@ _REAL_AXIS = 2.5
 _REACTION = 0.25
 """Largest product of time step and rate of reaction, for accuracy."""
 _MOST_STAGES = 31
-_FEWEST_STEPS = 64
-"""Time steps, at least, of a law without flux."""
+_FEWEST_STEPS, _FEWEST_AT_KINKS = 64, 640
+"""Time steps, at least, of a law without flux: of a smooth one, and of one with kinks, such as the level of melting
+ice, at which long time steps are less accurate."""
 MOST_STEPS = 2_000_000
 """Time steps of an integration, at most."""
 
@@ -131,7 +132,8 @@ def _step(volumes: FiniteVolumes, state: Field, time: float, coarseness: float) 
     accurate = coarseness * _REACTION / pace.reaction if pace.reaction else math.inf
     if volumes.terms.axes_with_flux:
         return min(explicit_step(pace, COURANT), accurate), 3
-    return _legendre_step(pace, min(accurate, coarseness * time / _FEWEST_STEPS))
+    fewest = _FEWEST_AT_KINKS if volumes.terms.has_kinks else _FEWEST_STEPS
+    return _legendre_step(pace, min(accurate, coarseness * time / fewest))
 
 
 def explicit_step(pace: Pace, courant: float, real_axis: float = _REAL_AXIS) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.finite_volumes import FiniteVolumes
 from pisnn_deploy.laws.grid import averaged_down
 from pisnn_deploy.laws.integration import Integrated, expected_evaluations, integrate
 from pisnn_deploy.laws.spec import LawSpec
-from pisnn_deploy.laws.start import Solution, grid_of, initial, stacked
+from pisnn_deploy.laws.start import Field, Solution, grid_of, initial, stacked
 
 FINER, FINER_AT_LEAST = 4, 2
 """Cells of the finer grid per cell and axis: as a rule, and where that would take too long."""
@@ -67,10 +69,22 @@ def reference(spec: LawSpec, shape: tuple[int, ...], time: float, factor: int | 
     fine, coarse = (solved(spec, _finer(shape, factor // part), time, part) for part in (1, 2))
     names = spec.parsed().fields
     fields = {name: averaged_down(values, factor) for name, values in zip(names, fine.state, strict=True)}
+    _require_plausible(spec, fields)
     halved = {name: averaged_down(values, factor // 2) for name, values in zip(names, coarse.state, strict=True)}
     errors = {name: float(np.abs(fields[name] - halved[name]).max()) for name in names}
     basis = f"WENO5 on {'x'.join(map(str, _finer(shape, factor)))} cells, compared with half as many per axis"
     return Reference(fields, errors, basis, factor, fine.steps)
+
+
+def _require_plausible(spec: LawSpec, fields: Mapping[str, Field]) -> None:
+    """Refuse values that left the operating range by more than its width: the law need not be well-posed there."""
+    for name, (lower, upper) in spec.range.items():
+        farthest = max(fields[name].flat, key=lambda value: abs(value - (lower + upper) / 2))
+        if abs(farthest - (lower + upper) / 2) > 1.5 * (upper - lower):
+            raise UsageError(
+                f"the solver of the reference leaves the operating range: {name} reaches {farthest:g}, expected "
+                f"{lower:g} to {upper:g}"
+            )
 
 
 def solved(spec: LawSpec, shape: tuple[int, ...], time: float, coarseness: float = 1.0) -> Integrated:

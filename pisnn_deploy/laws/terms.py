@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.laws.eigenvalues import blocks, largest_speed
 from pisnn_deploy.laws.expression import (
+    Call,
     Expression,
     Number,
     derivative,
@@ -19,11 +20,13 @@ from pisnn_deploy.laws.expression import (
     laplacian_of,
 )
 from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.nodes import postorder
 
 Field = NDArray[np.float64]
 Values = Mapping[str, Field]
 """Coordinates and given functions at some places, by name."""
 _ZERO = Number(0.0)
+_WITH_KINKS = ("abs", "min", "max", "where")
 
 
 class Terms:
@@ -68,6 +71,15 @@ class Terms:
         for number, values in enumerate(self._evaluate_all(expressions, state, places)):
             result[number] = values
         return result
+
+    @cached_property
+    def has_kinks(self) -> bool:
+        """Whether a diffusivity, level or rate has a function of the fields with kinks."""
+        law = self.law
+        rates = *(source.rate for source in law.sources), *(exchange.rate for exchange in law.exchange)
+        nodes = postorder(*law.diffusion.values(), *law.level.values(), *rates)
+        kinked = (node for node in nodes if isinstance(node, Call) and node.function in _WITH_KINKS)
+        return any(not free_names(node).isdisjoint(law.fields) for node in kinked)
 
     @cached_property
     def jacobians(self) -> tuple[tuple[tuple[Expression, ...], ...], ...]:

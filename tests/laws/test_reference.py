@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -250,3 +251,36 @@ def test_shallow_water_in_one_dimension_against_the_dam_break() -> None:
     assert truth is not None
     state = dict(zip("hq", solved(spec, (128,), 1.0).state, strict=True))
     assert compare(state, truth.fields)["h"].l1 < 2.6e-3
+
+
+def test_a_flux_that_is_fastest_between_two_states_is_resolved() -> None:
+    law = {"fields": ["u"], "flux": {"u": "u**2/(u**2 + 0.5*(1 - u)**2)"}}
+    sides = {"left": {"held": 1}, "right": "outflow"}
+    spec = line(law, {"u": "0"}, range={"u": [0, 1]}, domain={"lengths": [1.0], "boundary": sides}, time=0.5)
+    known = reference(spec, (64,), 0.5)
+    # Buckley and Leverett's front by Welge's tangent, at sqrt(1/3).
+    saturation = (1 / 3) ** 0.5
+    speed = saturation / (saturation**2 + 0.5 * (1 - saturation) ** 2)
+    assert known.fields["u"].sum() / 64 == pytest.approx(0.5, rel=1e-2)
+    assert abs((np.argmax(known.fields["u"] < saturation / 2)) / 64 - 0.5 * speed) < 1 / 64
+    assert known.fields["u"].min() >= 0 and known.fields["u"].max() <= 1
+
+
+def test_values_far_outside_the_range_are_no_reference() -> None:
+    law = {"fields": ["u"], "flux": {"u": "-u*(1 - u)**4"}}
+    spec = line(law, {"u": "0.2"}, range={"u": [0, 1]}, domain={"lengths": [1.0], "boundary": "wall"}, time=2.0)
+    message = r"^the solver of the reference leaves the operating range: u reaches -?[0-9.e+]+, expected 0 to 1$"
+    with pytest.raises(UsageError, match=message):
+        reference(spec, (64,), 2.0)
+
+
+def test_a_level_with_kinks_takes_shorter_time_steps() -> None:
+    law = {"fields": ["e"], "level": {"e": "max(e - 1, 0)"}}
+    sides = {"left": {"held": 2}, "right": "wall"}
+    spec = line(law, {"e": "0"}, range={"e": [-0.1, 2.1]}, domain={"lengths": [1.0], "boundary": sides}, time=0.2)
+    known = reference(spec, (32,), 0.2)
+    # Neumann's solution has taken up 2 sqrt(t/pi) / erf(0.62006).
+    assert known.fields["e"].sum() / 32 == pytest.approx(2 * (0.2 / np.pi) ** 0.5 / math.erf(0.62006256), rel=5e-3)
+    assert not FiniteVolumes(
+        line(HEAT, WAVE).parsed(), grid_of(spec, (32,)), line(HEAT, WAVE).conditions
+    ).terms.has_kinks
