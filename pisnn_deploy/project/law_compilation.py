@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 
 from pisnn_deploy import __version__
 from pisnn_deploy.compiler import CompileOptions, compile_law
+from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.compiler.runner import Report, silent
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.limits import available_memory
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.laws.spec import is_law, law_from_mapping
+from pisnn_deploy.laws.spec import LawSpec, is_law, law_from_mapping
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.project import zoo
 from pisnn_deploy.project.conditions import is_yaml
@@ -60,6 +63,7 @@ def compile_law_requested(request: CompileRequest, report: Report = silent) -> t
     if spec.method != "constructed":
         raise UsageError(f"{path}: method {spec.method}: only constructed laws can be compiled")
     shape = _shape(request, path, spec.mesh)
+    _require_memory(spec, shape)
     graph = compile_law(spec, shape, CompileOptions(None, target, request.graph), report)
     provenance: dict[str, Any] = {
         "model": spec.name,
@@ -97,3 +101,26 @@ def _shape(request: CompileRequest, path: Path, own: tuple[int, ...]) -> tuple[i
     if len(shape) != len(own):
         raise UsageError(f"`mesh` {request.domain.mesh}: the law has {len(own)} axes, the mesh {len(shape)}")
     return shape
+
+
+BYTES_PER_SYNAPSE = 320
+"""Most bytes that a synapse of the graph of a law takes to compile."""
+BYTES_PER_CELL = 1 << 16
+"""Most bytes of a cell in graphs of few fields; meshes that fit with this many are not examined further."""
+SMALL = 16
+"""Cells along an axis of a small mesh that shows how many synapses a cell has."""
+
+
+def _require_memory(spec: LawSpec, shape: tuple[int, ...]) -> None:
+    """Refuse a mesh that needs more memory than is free."""
+    available, cells = available_memory(), math.prod(shape)
+    if available is None or cells * BYTES_PER_CELL <= available:
+        return
+    small = construct(spec, tuple(min(count, SMALL) for count in shape))
+    synapses = sum(synapse.entries for synapse in small.synapses) / small.mesh.cells
+    needed = cells * synapses * BYTES_PER_SYNAPSE
+    if needed > available:
+        raise UsageError(
+            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, {available / 1e9:.0f} GB are free; choose a "
+            "coarser `mesh`"
+        )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from compiled_once import compile_once
 from graphs_by_hand import random_graph, reaction, sink, two_fields
+from law_recipes import shallow_water
 from models_under_test import (
     compiled,
     compiled_box,
@@ -24,6 +25,7 @@ from models_under_test import (
 from reference_runs import reference_run
 
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material
+from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.kinds import starting_from
@@ -73,7 +75,9 @@ def test_the_program_of_the_page_replays_a_run_with_a_limiter(boundary: str, tmp
     assert_replayed(starting_from(graph, start), tmp_path)
 
 
-@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: random_graph(3), lambda: random_graph(4)])
+@pytest.mark.parametrize(
+    "build", [two_fields, sink, reaction, lambda: random_graph(3), lambda: construct(shallow_water(), (8,))]
+)
 def test_the_program_of_the_page_replays_any_graph(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
     graph = build()
     semantics = Semantics(graph)

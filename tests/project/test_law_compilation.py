@@ -19,6 +19,7 @@ from pisnn_deploy.core.errors import DoesNotFit, UsageError
 from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.laws.spec import LawSpec, read_law
+from pisnn_deploy.project import law_compilation
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.target import load_profile
@@ -187,3 +188,13 @@ def test_a_run_that_leaves_the_range_is_a_warning(tmp_path: Path) -> None:
         r"0 to 0\.7\d*; widen `range` in the recipe",
         warning,
     ), warning
+
+
+def test_a_mesh_beyond_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(law_compilation, "available_memory", lambda: 10**9)
+    path = written(decaying(), tmp_path)
+    with pytest.raises(
+        UsageError, match=r"^1000000 cells take about [3-7] GB to compile, 1 GB are free; choose a coarser `mesh`$"
+    ):
+        compile_requested(compile_request(str(path), mesh="1000000"))
+    assert compile_requested(compile_request(str(path), mesh="20000", placement="none"))[0].mesh.cells == 20000
