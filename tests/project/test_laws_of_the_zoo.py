@@ -78,3 +78,9 @@ def test_a_name_that_is_neither() -> None:
     message = r"^model 'road': no such file, and the zoo has only advection_diffusion1d, .*; its laws are .*, wave1d$"
     with pytest.raises(UsageError, match=message):
         compile_requested(CompileRequest("road"))
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_each_law_has_a_card_with_figures(name: str) -> None:
+    card = (Path(__file__).parents[2] / "models" / name / "card.md").read_text()
+    assert card.startswith(f"# {name}\n") and "relative L1" in card and "drift 0" in card.replace("\n", " ")

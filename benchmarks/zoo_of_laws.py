@@ -1,0 +1,128 @@
+"""Errors and costs of the laws of the zoo beside float64 schemes on the same mesh: writes ``docs/results/laws.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.zoo_of_laws [NAME ...]``. With names, only these laws are
+measured, and the page is printed and not written. Integers run on `fast`; schemes are those of
+`pisnn_deploy.laws.baselines`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from textwrap import wrap
+
+from benchmarks.common import PAGES, ROOT, fill, line, publish, table, times
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.laws.baselines import baseline
+from pisnn_deploy.laws.expression import Number
+from pisnn_deploy.laws.problem import Solution, compare, solution
+from pisnn_deploy.laws.spec import LawSpec, read_law
+from pisnn_deploy.laws.start import Fields
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
+from pisnn_deploy.project.zoo import laws, recipe_path
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+
+PAGE = PAGES / "laws.md"
+PROFILES = {"shallow_water2d": "kapoho_point"}
+"""Laws that loihi2, the default, has too few cores for."""
+STEPS = {"cahn_hilliard2d": 5000, "gray_scott2d": 3000}
+"""PDE steps of laws without a flux, which are compared with the same scheme in float64: their solver would take
+hours."""
+WITH_FLUX, WITHOUT_FLUX = ("godunov", "lax-wendroff", "muscl", "weno5"), ("central", "weno5")
+
+HEAD = """# Laws
+
+Each law of the zoo runs to its final time on its own mesh, constructed from its recipe without training. Errors are
+sums of absolute differences to the reference, relative to that of the reference, for each field in turn. Drift is the
+largest change of a conserved sum, ledgers included, in quanta.
+
+Beside the integers stand float64 schemes on the same mesh: once with as many time steps as the integers take, once
+with as few as their own Courant number allows. Cost is the number of numerical fluxes per face: Runge-Kutta methods
+take several in a time step. A scheme that is unstable with the steps of the integers has no error. The reference's own
+error is the largest one of a cell average.
+
+"""
+COLUMNS = ("method", "time steps", "fluxes per face", "relative L1 error", "drift")
+
+
+def main() -> None:
+    """Measure laws and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="laws to measure (default: all)")
+    parser.add_argument("--dry-run", action="store_true", help="print the page and write nothing")
+    arguments = parser.parse_args()
+    is_dry = arguments.dry_run or bool(arguments.names)
+    sections = []
+    for name in arguments.names or laws():
+        lines, figures = section(name)
+        sections.append("\n".join(lines))
+        if not is_dry:
+            fill(ROOT / "models" / name / "card.md", "figures", figures)
+    publish(PAGE, HEAD + "\n".join(sections), dry_run=is_dry)
+
+
+def section(name: str) -> tuple[list[str], str]:
+    """Lines of the page about one law, and the figures of its card."""
+    with recipe_path(name) as path:
+        spec = read_law(path)
+    graph, _ = compile_requested(compile_request(name, profile=PROFILES.get(name, "loihi2")))
+    steps = STEPS.get(name) or round(spec.time / graph.time_step)
+    run = run_graph("fast", graph, graph.initial, RunOptions(steps, every=steps))
+    assert run.conserved, run.failure
+    fields, moment = _fields(graph, run), steps * graph.time_step
+    rows = []
+    if name in STEPS:
+        floats = baseline("central", spec, spec.mesh, moment, steps)
+        truth = Solution(floats.fields, dict.fromkeys(floats.fields, 0.0), "the same scheme in float64")
+    else:
+        found = solution(spec, spec.mesh, moment)
+        assert found is not None
+        truth = found
+        rows = list(_beside(spec, truth, moment, steps))
+    widest = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)
+    errors, drift = _errors(fields, truth), run.verdict.drift
+    error = max(truth.errors.values())
+    basis = truth.basis + (f", known to {error:.0e}" if error else "")
+    text = f"{times(spec.mesh)} cells to time {moment:.4g}; reference: {basis}."
+    text += f" States and payloads have at most {widest} bits."
+    own = line("**integers**", steps, steps, errors, drift)
+    card = f"Mesh {times(spec.mesh)}, {steps} PDE steps: relative L1 error {errors}, drift {drift}; reference: {basis}."
+    card = "\n".join(wrap(f"{card} Measured by `make results`; more in docs/results/laws.md.", 124))
+    return [f"## {name}", "", text, "", *table(COLUMNS, [own, *rows]), ""], card
+
+
+def _fields(graph: IntegerGraph, run: Run) -> Fields:
+    """Cell averages of each field at the end of a run."""
+    masses, shape = run.trace.mass[-1], graph.mesh.shape
+    return {part.name: part.field.values(masses[part.cells]).reshape(shape) for part in columns_of(graph).fields}
+
+
+def _beside(spec: LawSpec, truth: Solution, moment: float, steps: int) -> Iterator[str]:
+    has_flux = any(flux != Number(0.0) for fluxes in spec.parsed().flux for flux in fluxes.values())
+    for scheme in WITH_FLUX if has_flux else WITHOUT_FLUX:
+        taken = set()
+        for count in (steps, None):
+            try:
+                result = baseline(scheme, spec, spec.mesh, moment, count)
+            except UsageError:
+                yield line(scheme, count, "-", "unstable", "-")
+                continue
+            if result.steps not in taken:
+                errors = _errors(result.fields, truth) if _is_near(result.fields, truth) else "unstable"
+                yield line(scheme, result.steps, result.flux_evaluations, errors, "-")
+            taken.add(result.steps)
+
+
+def _errors(fields: Fields, truth: Solution) -> str:
+    return ", ".join(f"{name} {part.l1:.2e}" for name, part in compare(fields, truth.fields).items())
+
+
+def _is_near(fields: Fields, truth: Solution) -> bool:
+    return all(part.l1 < 10 or part.largest < 1 for part in compare(fields, truth.fields).values())
+
+
+if __name__ == "__main__":
+    main()
