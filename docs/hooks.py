@@ -26,7 +26,7 @@ COMMANDS_HERE = "<!-- commands -->"
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A block of a page that readers save under a name."""
 OUTPUT_HERE = re.compile(r"<!-- output: (\S+) -->")
-"""Mark in `laws.md` that is replaced by what `law show` prints of a file of the page."""
+"""Mark that is replaced by what `law show` prints of a file of the page."""
 LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
 
 

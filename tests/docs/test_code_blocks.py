@@ -25,7 +25,10 @@ PAGES = sorted(
         DOCS / "reference" / "laws.md",
         *(DOCS / "explanation" / f"{name}.md" for name in ("concepts", "faq", "limitations")),
         *DOCS.glob("how-to/*.md"),
-        DOCS / "tutorials" / "heat_on_a_chip.md",
+        *(
+            DOCS / "tutorials" / f"{name}.md"
+            for name in ("heat_on_a_chip", "a_law_of_your_own", "a_reaction_with_ledgers")
+        ),
     )
 )
 

@@ -1,6 +1,6 @@
-"""Errors, conservation and equality of backends for all laws: writes ``docs/results/laws.md``.
+"""Errors, conservation and equality of backends for all laws: writes ``docs/results/goals_of_laws.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.laws_page``. What was measured before is kept under
+Run it from the root of a checkout: ``python -m benchmarks.goals_of_laws``. What was measured before is kept under
 ``build/results/laws`` and taken from there; ``--again`` measures anew. Measurements run one after the other.
 """
 
@@ -14,7 +14,7 @@ from benchmarks.parts.law_measures import COMPARED, EXAMPLE_NAMES, LAVA_STEPS, M
 from pisnn_deploy.laws.baselines import SCHEMES
 from pisnn_deploy.project import zoo
 
-PAGE = PAGES / "laws.md"
+PAGE = PAGES / "goals_of_laws.md"
 Figures = dict[str, Any]
 
 
@@ -151,7 +151,7 @@ def page() -> str:
             "",
             melted(),
             "",
-            "Made by `python -m benchmarks.laws_page`.",
+            "Made by `python -m benchmarks.goals_of_laws`.",
             "",
         ]
     )
