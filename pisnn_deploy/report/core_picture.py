@@ -133,15 +133,15 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
     """Draw cells in the colours of their cores."""
     view = graph.mesh.view()
     if view.vertices is None:
-        _map_rows(axes, view, placement)
+        _map_rows(axes, graph, view, placement)
     else:
         _map_shapes(axes, graph, view, placement)
     axes.tick_params(labelsize=9)
 
 
-def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
+def _map_rows(axes: Axes, graph: IntegerGraph, view: View, placement: Placement) -> None:
     """Draw cells of a line or a plane, with outlines and numbers of their cores."""
-    core = placement.core[next(iter(placement.core))][view.cells].reshape(view.shape)
+    core = placement.core[graph.holders[0]][view.cells].reshape(view.shape)
     if view.kind == "line":
         # A single row of unit height.
         core, across, up = core[:, None], view.extent[1], 1.0
@@ -176,7 +176,7 @@ def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
 
 def _map_shapes(axes: Axes, graph: IntegerGraph, view: View, placement: Placement) -> None:
     mesh = graph.mesh
-    core = placement.core[next(iter(placement.core))][: mesh.cells]
+    core = placement.core[graph.holders[0]][: mesh.cells]
     inside = mesh.target < mesh.cells
     pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
