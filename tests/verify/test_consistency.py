@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from law_recipes import recipe, shallow_water, traffic
+from mutations import judged, leaf, leaves, mutated_leaves, replaced
 
 from pisnn_deploy.compiler import CompileOptions, compile_law
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.document import document
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.laws.spec import LawSpec
@@ -195,3 +198,41 @@ def test_diffusive_fluxes_are_compared_at_constant_gradients() -> None:
         "% of the largest off at most, and so are 1 diffusive fluxes at constant gradients, 0.00% off at most; other "
         "differences in space, and the sides, are not covered"
     )
+
+
+NO_CLAIM = {
+    "spec.name": "a name",
+    "spec.time": "the final time of runs",
+    "spec.mesh": "the default mesh; the graph has its own",
+    "spec.scheme": "a name of how it was constructed",
+    "spec.range": "windows may exceed the range by 32 quanta",
+    "noted": "the compiler's own measurements",
+    "placement": "`check` counts it again",
+    "profile": "a name",
+    "populations.u.start": "the start of runs",
+    "synapses.u-slope-x": "weights of slopes, all alike: differences in space are not covered",
+    "synapses.predictor-x": "weights of predictors, all alike",
+    "synapses.u-0-to-u-slope-x": "a slope of 0 does not show which neighbour it is of",
+}
+"""Parts of the graph of a law without a claim, and why."""
+
+
+def test_every_change_is_refused_or_has_no_claim() -> None:
+    described, certificate, arrays = document(compiled("traffic"))
+    random, fates = np.random.default_rng(3), Counter[str]()
+    paths = [path for path in leaves(described) if path[0] not in ("bounds", "noted", "placement")]
+    for path in paths:
+        for value in mutated_leaves(leaf(described, path), random)[:1]:
+            fate, _ = judged(replaced(described, path, value), certificate, arrays)
+            where = ".".join(map(str, path))
+            assert fate != "accepted" or where.startswith(tuple(NO_CLAIM)), (where, value)
+            fates[fate] += 1
+    for member, array in arrays.items():
+        if array.size and not member.startswith("placement"):
+            single = array.copy()
+            single.flat[random.integers(single.size)] += random.choice([-2000, -4, 4, 2000])
+            for changed in (array + 1, array - 2, array[:-1], single):
+                fate, _ = judged(described, certificate, {**arrays, member: changed})
+                assert fate != "accepted" or member.startswith(tuple(NO_CLAIM)), member
+                fates[fate] += 1
+    assert fates["refused"] > 100 and fates["rejected"] > 30, fates
