@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from laws_compiled import compiled_law
 from models_under_test import compiled, heat_model
 
 from pisnn_deploy.core.errors import FileError, UsageError
@@ -34,6 +35,11 @@ def leaky() -> IntegerGraph:
 
 def memoryless() -> IntegerGraph:
     return compiled(cells=8)
+
+
+def two_fields() -> IntegerGraph:
+    """A graph of two joined fields with ledgers, and five populations of channels."""
+    return compiled_law("gray_scott2d", (4, 4))
 
 
 def recorded(folder: Path, graph: IntegerGraph, every: int = EVERY) -> Run:
@@ -79,8 +85,10 @@ def other(word: int, chance: random.Random) -> int:
     return found if found != word else other(word, chance)
 
 
-@pytest.mark.parametrize("made", [leaky, memoryless])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("made", "seed"),
+    [*((made, seed) for made in (leaky, memoryless) for seed in range(4)), (two_fields, 0), (two_fields, 1)],
+)
 def test_a_changed_word_is_refused_or_harmless(tmp_path: Path, made: Callable[[], IntegerGraph], seed: int) -> None:
     graph, chance = made(), random.Random(seed)
     whole = fast.run(graph, graph.initial, RunOptions(STEPS, EVERY))
