@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -69,11 +68,10 @@ class Semantics:
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-        self._declared = {
-            (population.name, name): (population.quantity(name), self._bits[population.name, population.quantity(name)])
+        self._widths = {
+            population.name: _Widths(population, self._bits)
             for population in graph.populations
-            for name in population.program.names
-            if (population.name, population.quantity(name)) in self._bits
+            if population.name not in graph.holders  # theirs are checked with those of the ledgers
         }
         self._columns = columns_of(graph)
         self._channels = [graph.population(channels.population) for channels in graph.channels]
@@ -84,8 +82,7 @@ class Semantics:
             for population in graph.populations
             for port in population.program.ports
         }
-        self._step = 0
-        self._run = {population.name: self._prepared(population) for population in graph.populations}
+        self._run = {population.name: Prepared(population.program, Arrays()) for population in graph.populations}
 
     def begin(self, masses: Mapping[str, Integers] | None = None) -> States:
         """All states before the first PDE step.
@@ -269,15 +266,13 @@ class Semantics:
         """Results of the populations for given masses, in order of depth."""
         results: Results = dict(known or {})
         sends = {name: result.sends for name, result in results.items()}
-        self._step = step
         for population in self._answering if populations is None else populations:
             if population.name in results:
                 continue
-            inputs = self._inputs(population, states, sends)
-            prepared = self._run[population.name] if checked else Prepared(population.program, Arrays())
-            for name, values in inputs.items() if checked else ():
-                self._look(population.name, name, values)
-            results[population.name] = _spread(prepared.run(inputs), population.size)
+            result = self._run[population.name].run(self._inputs(population, states, sends))
+            if checked:
+                self._widths[population.name].require(result.values, step)
+            results[population.name] = _spread(result, population.size)
             sends[population.name] = results[population.name].sends
         return results
 
@@ -294,22 +289,53 @@ class Semantics:
             ports[port] = sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
         return {**ports, **states[population.name], **population.parameters}
 
-    def _prepared(self, population: Population) -> Prepared[Integers]:
-        """Prepare the program of a population for stepping; widths of holders are checked with the ledgers' instead."""
-        if population.name in self._graph.holders:
-            return Prepared(population.program, Arrays())
-        return Prepared(population.program, Arrays(partial(self._look, population.name)))
-
-    def _look(self, population: str, value: str, values: Integers) -> None:
-        declared = self._declared.get((population, value))
-        if declared is not None:
-            quantity, bits = declared
-            require_width(values, bits, population, quantity, self._step)
-
     def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
         bits = self._bits.get((population, quantity))
         if bits is not None:
             require_width(values, bits, population, quantity, step)
+
+
+LARGEST_STACK = 1 << 12
+"""Most neurons of a population whose values are checked together, which saves calls."""
+
+
+class _Widths:
+    """Declared widths of the values of a program.
+
+    Parameters
+    ----------
+    bits : mapping of (str, str) to int
+        Declared widths of a graph, by population and quantity.
+    """
+
+    def __init__(self, population: Population, bits: Mapping[tuple[str, str], int]) -> None:
+        self._name = population.name
+        keys = ((name, population.quantity(name)) for name in population.program.names)
+        self._declared = [
+            (name, quantity, bits[population.name, quantity])
+            for name, quantity in keys
+            if (population.name, quantity) in bits
+        ]
+        self._most = np.array([(1 << (width - 1)) - 1 for _, _, width in self._declared], np.int64)
+        rows = len(self._declared) if 0 < population.size <= LARGEST_STACK else 0
+        self._stack = np.zeros((rows, population.size), np.int64)
+
+    def require(self, values: Mapping[str, Integers], step: int) -> None:
+        """Refuse values outside their width.
+
+        Raises
+        ------
+        OverflowViolation
+            Names the first one in the order of the program.
+        """
+        for row, (name, _, _) in zip(self._stack, self._declared, strict=False):
+            row[:] = values[name]
+        if len(self._stack):
+            high, low = np.maximum.reduce(self._stack, axis=1), np.minimum.reduce(self._stack, axis=1)
+            if (high <= self._most).all() and (low >= ~self._most).all():
+                return
+        for name, quantity, width in self._declared:
+            require_width(values[name], width, self._name, quantity, step)
 
 
 def weights_of_port(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, Rows]]:

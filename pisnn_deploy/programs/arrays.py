@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +77,13 @@ class Arrays:
         return chosen
 
     def table(self, index: Integers, entries: tuple[int, ...]) -> Integers:
-        chosen: Integers = np.asarray(entries, np.int64)[np.clip(index, 0, len(entries) - 1)]
-        return chosen
+        return _numbers(entries).take(index, mode="clip")
 
     def fire(self, potential: Integers, exponent: int) -> tuple[Integers, Integers]:
         packet = np.sign(potential) * ((np.abs(potential) + (1 << exponent) // 2 - 1) >> exponent)
         return packet, potential - (packet << exponent)
+
+
+@lru_cache(maxsize=256)
+def _numbers(entries: tuple[int, ...]) -> Integers:
+    return np.asarray(entries, np.int64)

@@ -69,7 +69,7 @@ class Prepared(Generic[Value]):
     """
 
     def __init__(self, program: Program, reader: Reader[Value]) -> None:
-        self._program = program
+        self._program, self._names = program, program.names
         self._result = reader.result
         numbers = {operand for operation in program.operations for operand in operation.values}
         self._constants: dict[Operand, Value] = {
@@ -103,8 +103,8 @@ class Prepared(Generic[Value]):
                 continue
             for name, part in zip(results, made, strict=True):
                 values[name] = self._result(name, part)
-        named = {name: value for name, value in values.items() if isinstance(name, str)}
         program = self._program
+        named = {name: values[name] for name in self._names}
         states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
         return Result(states, tuple(named[name] for name in program.sends), named)
 

@@ -76,7 +76,7 @@ def test_random_graphs_are_alike_on_every_backend(seed: int) -> None:
 LAWS: dict[str, tuple[int, ...]] = {
     "lwr": (9,),
     "lake1d": (8,),
-    "porous_medium": (9,),
+    "porous_medium": (48,),
     "shallow_water1d": (8,),
     "wave1d": (9,),
     "advection_diffusion2d": (5, 4),
