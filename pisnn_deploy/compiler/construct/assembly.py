@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from pisnn_deploy.graph import Synapse
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.programs import Program, run
+from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.interval import Interval
 
 Integers = NDArray[np.int64]
@@ -24,13 +26,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Signal:
-    """What an output of a population sends: integers times ``2^-fraction``."""
+    """What an output of a population sends: integers times ``2^-fraction``.
+
+    Attributes
+    ----------
+    constant : int64 array [size] or None
+        The integers of an output that never changes; no population sends them, and those who need them keep them.
+    """
 
     population: str
     size: int
     fraction: int
     interval: Interval
     output: int = 0
+    constant: Integers | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,18 @@ def tap(signal: Signal, row: Integers, column: Integers, weight: int | Integers 
     inside = column >= 0
     weights = np.broadcast_to(np.asarray(weight, np.int64), row.shape)
     return Tap(signal, row[inside], column[inside], weights[inside])
+
+
+def divided(taps: Sequence[Tap], size: int, fraction: int) -> tuple[list[Tap], Integers]:
+    """Taps of what populations send, and the sum of the others, int64 [size] with `fraction` fraction bits."""
+    sent, total = [], np.zeros(size, np.int64)
+    for entry in taps:
+        if entry.signal.constant is None:
+            sent += [entry] if entry.weight.any() else []
+        else:
+            values = entry.weight * entry.signal.constant[entry.column]
+            np.add.at(total, entry.row, values * (1 << (fraction - entry.signal.fraction)))
+    return sent, total
 
 
 def reach(taps: Sequence[Tap], size: int, fraction: int) -> tuple[Floats, Floats]:
@@ -116,7 +137,7 @@ class Block:
 
     def __init__(self, assembly: Assembly, name: str, size: int, where: str, multiplies: bool = True) -> None:
         self.assembly, self.name, self.size = assembly, name, size
-        self.circuit = Circuit(name)
+        self.circuit = Circuit(name, where)
         self.fixed = FixedPoint(self.circuit, where, multiplies)
         self._taps: dict[str, tuple[Sequence[Tap], int]] = {}
         self._parameters: dict[str, Integers] = {}
@@ -126,10 +147,17 @@ class Block:
     def sum(self, taps: Sequence[Tap], constant: Floats | None = None) -> Fixed:
         """Weighted sum of signals, plus a constant for each neuron."""
         fraction = max(entry.signal.fraction for entry in taps)
+        taps, always = divided(taps, self.size, fraction)
+        if always.any():
+            constant = always * 2.0**-fraction + (0.0 if constant is None else constant)
+        if not taps:
+            nothing = np.zeros(self.size)
+            return self.fixed.at(self.array(nothing if constant is None else constant, fraction), fraction)
         low, high = reach(taps, self.size, fraction)
         interval = Interval(int(low.min()), int(high.max()))
         if interval.bits > WORD:
-            raise TooWide(f"{self.name}: a sum of what arrives needs {interval.bits} signed bits; {WORD} are possible")
+            reason = f"a sum of what arrives at {self.name} needs {interval.bits} signed bits; {WORD} are possible"
+            raise TooWide(reason, self.fixed.where)
         port = self.circuit.port(f"port{len(self._taps)}" if self._taps else "arrival", interval)
         self._taps[port] = taps, fraction
         total: Real = Fixed(port, fraction)
@@ -170,7 +198,10 @@ class Block:
         each = np.arange(self.size, dtype=np.int64)
         fractions = {str(sent.operand): sent.fraction for sent in self._outputs}
         for stage in self.circuit.stages(names):
-            program = stage.program
+            program = self._with_constants(stage.program, known)
+            if not program.ports:
+                known |= self._constants(stage.name, program, fractions)
+                continue
             parameters = {name: self._parameters[name] for name in program.parameters}
             self.assembly.populations.append(Population(stage.name, self.size, program, parameters))
             for port in program.ports:
@@ -183,3 +214,21 @@ class Block:
                 interval = self.circuit.interval(name)
                 known[name] = Signal(stage.name, self.size, fractions.get(name, 0), interval, output)
         return [known[str(sent.operand)] for sent in self._outputs]
+
+    def _with_constants(self, program: Program, known: Mapping[str, Signal]) -> Program:
+        """The program with parameters in place of ports at which only constants would arrive."""
+        constants = {name: known[name].constant for name in program.ports if name in known}
+        values = {name: constant for name, constant in constants.items() if constant is not None}
+        self._parameters |= values
+        ports = tuple(name for name in program.ports if name not in values)
+        return replace(program, ports=ports, parameters=(*program.parameters, *values))
+
+    def _constants(self, name: str, program: Program, fractions: Mapping[str, int]) -> dict[str, Signal]:
+        """What a program without ports computes."""
+        result = run(program, Arrays(), {parameter: self._parameters[parameter] for parameter in program.parameters})
+        signals = {}
+        for output, (sent, value) in enumerate(zip(program.sends, result.sends, strict=True)):
+            values = np.broadcast_to(np.asarray(value, np.int64), self.size)
+            interval = Interval(int(values.min()), int(values.max()))
+            signals[sent] = Signal(name, self.size, fractions.get(sent, 0), interval, output, values)
+        return signals

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap
+from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap, divided
 from pisnn_deploy.compiler.construct.circuit import WORD
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
@@ -133,11 +133,13 @@ def _channels(
     size, assembly = int(way.source.size), plan.assembly
     exponent = clock.exponent + scaled.fraction - plan.bits[way.source_field]
     bias = np.rint(way.constant * 2.0**scaled.fraction).astype(np.int64)
-    assembly.populations.append(Population(way.name, size, flux(exponent), {"bias": bias}))
     taps = [
         Tap(sent[term.block][number], term.row, term.column, term.factor)
         for term, number in zip(way.terms, scaled.numbers, strict=True)
     ]
+    taps, always = divided(taps, size, scaled.fraction)
+    bias += always
+    assembly.populations.append(Population(way.name, size, flux(exponent), {"bias": bias}))
     nothing = np.zeros(0, np.int64)  # a port needs a synapse, also where the bias is all
     assembly.connect(
         taps or [Tap(plan.signals[way.source_field], nothing, nothing, nothing)],

@@ -18,7 +18,17 @@ _PRODUCT = 63
 
 
 class TooWide(UsageError):
-    """A value that leaves its word, whatever its scale."""
+    """A value that leaves its word, whatever its scale.
+
+    Attributes
+    ----------
+    reason : str
+        The message without the place.
+    """
+
+    def __init__(self, reason: str, where: str = "") -> None:
+        super().__init__(f"{where}: {reason}" if where else reason)
+        self.reason = reason
 
 
 class Circuit:
@@ -28,10 +38,12 @@ class Circuit:
     ----------
     name : str
         Name of its programs.
+    where : str
+        Place in the law, for messages.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, where: str = "") -> None:
+        self.name, self.where = name, where
         self.ports: list[str] = []
         self.parameters: list[str] = []
         self.operations: list[Operation] = []
@@ -81,12 +93,24 @@ class Circuit:
         arguments += [self._entries(str(o)) if name == "table" else o for o in operands[_values(name) :]]
         interval: Interval = getattr(reader, name)(*arguments)
         if interval.bits > WORD or any(product.bits > _PRODUCT for product in reader.products):
-            raise TooWide(f"{name} needs {interval.bits} signed bits; {WORD} are possible")
+            raise TooWide(f"{name} needs {interval.bits} signed bits; {WORD} are possible", self.where)
         result = f"v{len(self.operations)}"
         self.operations.append(Operation((result,), name, operands))
         self.intervals[result] = interval
         self._results[key] = result
         return result
+
+    def rounded(self, operand: Operand, shift: int) -> Operand:
+        """``operand / 2^shift`` rounded to the nearest integer, halves upwards, for a shift of 1 or more.
+
+        Where half a unit more would leave the word, the same result takes an operation more.
+        """
+        half = 1 << (shift - 1)
+        if self.interval(operand).upper + half < 1 << (WORD - 1):
+            return self.apply("asr", self.apply("add", operand, half), shift)
+        if shift == 1:
+            return self.apply("neg", self.apply("asr", self.apply("neg", operand), 1))
+        return self.apply("asr", self.apply("add", self.apply("asr", operand, shift - 1), 1), 1)
 
     def named(self, operand: Operand) -> str:
         """Result of its own that equals a port, a parameter or a constant."""

@@ -17,6 +17,7 @@ from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
 from pisnn_deploy.compiler.construct.muscl import face_fluxes, reconstruction
 from pisnn_deploy.compiler.construct.plan import Plan, Term
+from pisnn_deploy.compiler.construct.pruning import needed_by
 from pisnn_deploy.compiler.construct.reactions import rates_of_cells
 from pisnn_deploy.compiler.construct.time_step import clock
 from pisnn_deploy.core.errors import UsageError
@@ -71,7 +72,7 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
-    time = clock(pace(speeds, grid.spacing), grid, law, spec.courant)
+    time = clock(pace(speeds, grid.spacing), grid, law, spec.courant, spec.time)
     bits = _first_bits(spec, law)
     scheme = _scheme(spec, law)
     for attempt in range(MOST_ATTEMPTS):
@@ -89,7 +90,18 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         if joined & spec.quantum_bits.keys() or attempt == MOST_ATTEMPTS - 1:
             raise problem
         bits = {name: value - excess if name in joined else value for name, value in bits.items()}
+        for name in law.fields:
+            low, high = spec.range[name]
+            if name in joined and (high - low) * 2.0 ** bits[name] < FEWEST_OF_COARSE:
+                raise UsageError(
+                    f"{problem}; a quantum of {name} that is coarse enough, 2^{-bits[name]}, leaves fewer than "
+                    f"{FEWEST_OF_COARSE} in its range; narrow the ranges, or scale fields and parameters"
+                )
     raise AssertionError
+
+
+FEWEST_OF_COARSE = 1 << 12
+"""Quanta in the range of a field below which no attempt makes them coarser."""
 
 
 FEWEST_QUANTA = 128
@@ -183,7 +195,9 @@ def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
     fields = [_field(spec, plan, name, ledgers[name]) for name in law.fields]
     start = initial(spec, grid.shape)
     holding = [kinds.holders(f, _masses(start[f.name], plan.bits[f.name])) for f in fields]
-    populations = holding + plan.assembly.populations
+    ends = {*law.fields, *(entry.population for entry in channels)}
+    computing, connections = needed_by(ends, plan.assembly)
+    populations = holding + computing
     boundary: tuple[Sides, ...] = tuple(
         ("periodic", "periodic") if closed else ("no-flux", "no-flux") for closed in grid.periodic
     )
@@ -192,7 +206,7 @@ def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
         mesh=structured_mesh(grid.shape, grid.lengths, boundary),
         time_step=plan.clock.time_step,
         populations=tuple(populations),
-        synapses=tuple(plan.assembly.synapses),
+        synapses=tuple(connections),
         fields=tuple(fields),
         channels=channels,
         quantisation=Quantisation(0, None, None),
@@ -248,7 +262,7 @@ def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) ->
 
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
     law = plan.law
-    fluxes: dict[tuple[str, int], Term] = {}
+    fluxes: dict[tuple[str, int], Term | float] = {}
     is_linear = plan.scheme == "linear"
     if is_linear:
         fluxes = linear_fluxes(plan)

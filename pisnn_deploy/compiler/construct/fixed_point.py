@@ -96,7 +96,7 @@ class FixedPoint:
                 known = self._lowered(expression)
             except TooWide as error:
                 text = to_text(expression)
-                raise UsageError(f"{self.where}: {text} {error}; narrow the range") from None
+                raise UsageError(f"{self.where}: {text} {error.reason}; narrow the range") from None
             self._known[expression] = known
         return known
 
@@ -179,16 +179,15 @@ class FixedPoint:
     def at(self, value: Real, fraction: int, rounded: bool = True) -> Fixed:
         """The value with another number of fraction bits."""
         if isinstance(value, float):
-            return Fixed(_nearest(value, fraction), fraction)
+            return Fixed(_nearest(value, fraction, self.where), fraction)
         shift = value.fraction - fraction
         if shift <= 0:
             return Fixed(self.circuit.apply("shl", value.operand, -shift), fraction)
         if shift > WORD:
             return Fixed(0, fraction)  # every word is less than half of a unit
-        operand = value.operand
         if rounded:
-            operand = self.circuit.apply("add", operand, 1 << (shift - 1))
-        return Fixed(self.circuit.apply("asr", operand, shift), fraction)
+            return Fixed(self.circuit.rounded(value.operand, shift), fraction)
+        return Fixed(self.circuit.apply("asr", value.operand, shift), fraction)
 
     def largest(self, value: Real) -> float:
         """Largest magnitude of a value."""
@@ -202,6 +201,8 @@ class FixedPoint:
         fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
         most = most_fraction(largest)
         common = min(max(fractions, default=most), most)
+        if largest * 2.0**common + 1 >= 1 << _MAGNITUDE:  # both may be rounded up
+            common -= 1
         a, b = (self.at(value, common, rounded=self.is_unbiased) for value in (first, second))
         return a, b
 
@@ -385,8 +386,8 @@ class FixedPoint:
         return Fixed(operand, fraction)
 
 
-def _nearest(value: float, fraction: int) -> int:
+def _nearest(value: float, fraction: int, where: str) -> int:
     nearest = round(value * 2.0**fraction)
     if abs(nearest) >= 1 << _MAGNITUDE:
-        raise TooWide(f"the constant {value:g} needs more than {WORD} bits with {fraction} fraction bits")
+        raise TooWide(f"the constant {value:g} needs more than {WORD} bits with {fraction} fraction bits", where)
     return nearest

@@ -56,7 +56,7 @@ def crossings(plan: Plan, name: str) -> list[Crossing]:
 def flux_way(
     plan: Plan,
     name: str,
-    fluxes: Mapping[tuple[str, int], Term],
+    fluxes: Mapping[tuple[str, int], Term | float],
     spread: Sequence[Diffusion],
     across: Sequence[Crossing],
 ) -> Way:
@@ -64,7 +64,7 @@ def flux_way(
 
     Parameters
     ----------
-    fluxes : mapping of (str, int) to Term
+    fluxes : mapping of (str, int) to Term or float
         Fluxes along each axis; rows are faces of the axis.
     spread : sequence of Diffusion
         For each axis, or empty.
@@ -78,8 +78,9 @@ def flux_way(
     count = 0
     for faces in plan.grid.faces:
         numbers, source, target = _numbered(faces, across, count)
-        parts = [fluxes[name, faces.axis]] if (name, faces.axis) in fluxes else []
-        constant = np.zeros(faces.size)
+        flux = fluxes.get((name, faces.axis), 0.0)
+        parts = [flux] if isinstance(flux, Term) else []
+        constant = np.full(faces.size, 0.0 if isinstance(flux, Term) else flux)
         if spread:
             parts += spread[faces.axis].terms
             constant += spread[faces.axis].constant

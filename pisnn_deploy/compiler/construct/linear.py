@@ -23,7 +23,7 @@ from pisnn_deploy.compiler.construct.fixed_point import Fixed, Real
 from pisnn_deploy.compiler.construct.grid import Faces
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.compiler.construct.waves import ZERO, jacobian
-from pisnn_deploy.laws.expression import evaluate, free_names
+from pisnn_deploy.laws.expression import Number, evaluate, free_names, substitute
 from pisnn_deploy.laws.law import Law
 
 Integers = NDArray[np.int64]
@@ -51,16 +51,24 @@ def is_linear_law(law: Law) -> bool:
     return constant and names <= {*law.fields} and all(not free_names(entry) for entry in slopes)
 
 
-def linear_fluxes(plan: Plan) -> dict[tuple[str, int], Term]:
-    """Build the populations of the fluxes of all fields through all faces, diffusion included."""
-    terms: dict[tuple[str, int], Term] = {}
+def linear_fluxes(plan: Plan) -> dict[tuple[str, int], Term | float]:
+    """Build the populations of the fluxes of all fields through all faces, diffusion included.
+
+    Returns
+    -------
+    dict of (str, int) to Term or float
+        By field and axis; a number where the flux is constant.
+    """
+    terms: dict[tuple[str, int], Term | float] = {}
+    zeros = {name: Number(0.0) for name in plan.law.fields}
     for faces in plan.grid.faces:
         operator = _flux_operator(plan, faces.axis)
         block = plan.block(f"face-{AXES[faces.axis]}", faces.size, f"law.flux along {AXES[faces.axis]}")
         each = np.arange(faces.size, dtype=np.int64)
         stencils: dict[tuple[str, Orders], tuple[Fixed, int]] = {}
         for row, name in enumerate(plan.law.fields):
-            total: Real = 0.0
+            always = float(evaluate(substitute(plan.law.flux[faces.axis].get(name, ZERO), zeros), {}))
+            total: Real = always * plan.clock.flow / plan.grid.spacing[faces.axis]
             for orders, matrix in sorted(operator.items()):
                 for column, other in enumerate(plan.law.fields):
                     if not matrix[row, column]:
@@ -70,8 +78,9 @@ def linear_fluxes(plan: Plan) -> dict[tuple[str, int], Term]:
                         stencils[other, orders] = block.sum(taps, constant), divisor
                     value, divisor = stencils[other, orders]
                     total = block.fixed.add(total, block.fixed.scaled(value, float(matrix[row, column]) / divisor))
-            if isinstance(total, Fixed):
-                terms[name, faces.axis] = Term(block, total, each, each, np.ones(faces.size, np.int64))
+            ones = np.ones(faces.size, np.int64)
+            if total != 0.0:
+                terms[name, faces.axis] = total if isinstance(total, float) else Term(block, total, each, each, ones)
     return terms
 
 

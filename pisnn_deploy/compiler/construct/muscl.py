@@ -137,15 +137,16 @@ def _name_known(
             side.name(name, block.known(name, values))
 
 
-def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term]:
+def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term | float]:
     """Build the populations of the face fluxes.
 
     Returns
     -------
-    dict of (str, int) to Term
-        Flux of each field along each axis where it has one, times ``scale / h``; rows are faces of that axis.
+    dict of (str, int) to Term or float
+        Flux of each field along each axis where it has one, times ``scale / h``; rows are faces of that axis. A number
+        where the flux is constant.
     """
-    terms: dict[tuple[str, int], Term] = {}
+    terms: dict[tuple[str, int], Term | float] = {}
     fields = active_fields(plan)
     for axis, fluxes in enumerate(plan.law.flux):
         if not fluxes:
@@ -173,8 +174,9 @@ def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term]:
             jump = fixed.add(states[1][name], states[0][name], "sub")
             spread = fixed.scaled(fixed.multiplied(fastest, jump), 0.5)
             total = fixed.scaled(fixed.add(mean, spread, "sub"), plan.clock.flow / plan.grid.spacing[axis])
-            if isinstance(total, Fixed):
-                terms[name, axis] = Term(block, total, each, each, np.ones(faces.size, np.int64))
+            ones = np.ones(faces.size, np.int64)
+            if total != 0.0:
+                terms[name, axis] = total if isinstance(total, float) else Term(block, total, each, each, ones)
     return terms
 
 

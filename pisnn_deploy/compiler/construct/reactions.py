@@ -33,7 +33,7 @@ def rates_of_cells(plan: Plan, expressions: Mapping[str, Expression]) -> dict[st
         block.fixed.name(name, block.fixed.clamped(block.sum(taps), *plan.ranges[name]))
     rates: dict[str, Term | float] = {}
     for place, expression in expressions.items():
-        block.fixed.where = place
+        block.fixed.where = block.circuit.where = place
         value = _rate(plan, block, expression)
         if isinstance(value, Fixed):
             rates[place] = Term(block, value, cells, cells, np.ones(cells.size, np.int64), is_local=True)
