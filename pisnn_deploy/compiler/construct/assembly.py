@@ -184,10 +184,10 @@ class Block:
         return self._known[key]
 
     def send(self, value: Real, fraction: int) -> int:
-        """Send a value with some fraction bits; returns its number among the block's signals."""
-        sent = self.fixed.at(value, fraction)
+        """Send a value with some fraction bits, or as many as fit; returns its number among the block's signals."""
+        sent = self.fixed.at(value, min(fraction, most_fraction(self.fixed.largest(value))))
         if not isinstance(sent.operand, str) or sent.operand in {*self.circuit.ports, *self.circuit.parameters}:
-            sent = Fixed(self.circuit.named(sent.operand), fraction)
+            sent = Fixed(self.circuit.named(sent.operand), sent.fraction)
         self._outputs.append(sent)
         return len(self._outputs) - 1
 

@@ -95,7 +95,8 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
             if name in joined and (high - low) * 2.0 ** bits[name] < FEWEST_OF_COARSE:
                 raise UsageError(
                     f"{problem}; a quantum of {name} that is coarse enough, 2^{-bits[name]}, leaves fewer than "
-                    f"{FEWEST_OF_COARSE} in its range; narrow the ranges, or scale fields and parameters"
+                    f"{FEWEST_OF_COARSE} in its range; write the law in deviations, or in "
+                    "units that make its values alike"
                 )
     raise AssertionError
 

@@ -201,8 +201,6 @@ class FixedPoint:
         fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
         most = most_fraction(largest)
         common = min(max(fractions, default=most), most)
-        if largest * 2.0**common + 1 >= 1 << _MAGNITUDE:  # both may be rounded up
-            common -= 1
         a, b = (self.at(value, common, rounded=self.is_unbiased) for value in (first, second))
         return a, b
 

@@ -37,8 +37,9 @@ _SQUARED_BITS = 9
 
 
 def most_fraction(largest: float) -> int:
-    """Most fraction bits of values up to `largest` in a word."""
-    return WORD - 1 - math.frexp(largest)[1]
+    """Most fraction bits of values up to `largest` in a word, with room for one unit of rounding."""
+    fraction = WORD - 1 - math.frexp(largest)[1]
+    return fraction if largest * 2.0**fraction + 1 < 1 << (WORD - 1) else fraction - 1
 
 
 def piece_bits(interval: Interval) -> int:
