@@ -165,7 +165,7 @@ def _of_recipe(spec: LawSpec, shape: tuple[int, ...]) -> Understood:
     if len(shape) != spec.dimensions:
         raise UsageError(f"`mesh`: has {len(shape)} axes, but {spec.name} has {spec.dimensions}")
     spacing = tuple(length / cells for length, cells in zip(spec.lengths, shape, strict=True))
-    rates = pace(plain.speeds, spacing)
+    rates = pace(plain.speeds, spacing, spec.side_coefficients)
     try:
         graph = construct(spec, shape)
     except UsageError as error:

@@ -38,8 +38,10 @@ class TooFine(UsageError):
         By how many bits, at least.
     """
 
-    def __init__(self, field: str, bits: int) -> None:
-        super().__init__(f"field {field}: its currents need {bits} more bits than a word has; give a coarser quantum")
+    def __init__(self, field: str, bits: int, terms: str) -> None:
+        super().__init__(
+            f"field {field}: currents of {terms} need {bits} more bits than a word has; give a coarser quantum"
+        )
         self.field, self.bits = field, bits
 
 
@@ -106,7 +108,8 @@ def fraction_of_rates(plan: Plan, way: Way) -> int:
         if 1 <= exponent <= MOST_EXPONENT and current + 2.0 ** (exponent - 1) < 2.0 ** (WORD - 1):
             return fraction
     excess = largest * 2.0**bits + roundings + 2.0 ** (plan.clock.exponent - 1)
-    raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (WORD - 1))))))
+    terms = ", ".join(dict.fromkeys(term.block.fixed.where for term in way.terms)) or way.name
+    raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (WORD - 1))))), terms)
 
 
 def add_channels(plan: Plan, ways: Sequence[Way], holders: Mapping[str, int]) -> tuple[Channels, ...]:

@@ -72,7 +72,7 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
-    time = clock(pace(speeds, grid.spacing), grid, law, spec.courant, spec.time)
+    time = clock(pace(speeds, grid.spacing, spec.side_coefficients), grid, law, spec.courant, spec.time)
     bits = _first_bits(spec, law)
     scheme = _scheme(spec, law)
     for attempt in range(MOST_ATTEMPTS):

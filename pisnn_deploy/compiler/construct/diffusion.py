@@ -16,6 +16,7 @@ from pisnn_deploy.compiler.construct.assembly import Block, Signal, tap
 from pisnn_deploy.compiler.construct.boundary import condition, flows_in, given_value, side_places
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint
 from pisnn_deploy.compiler.construct.grid import Faces
+from pisnn_deploy.compiler.construct.kinds_of_expressions import is_polynomial
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import (
@@ -259,6 +260,8 @@ def integral(factor: Expression, name: str, limits: tuple[float, float]) -> Leve
 
 def polynomial(expression: Expression, name: str) -> Sequence[float] | None:
     """Coefficients of a polynomial of one name from the constant on; None for another expression."""
+    if not is_polynomial(expression):
+        return None
     coefficients: list[float] = []
     factorial = 1.0
     for degree in range(MOST_DEGREE + 1):
@@ -270,18 +273,7 @@ def polynomial(expression: Expression, name: str) -> Sequence[float] | None:
         if name not in free_names(expression):
             return coefficients
         expression = derivative(expression, name)
-        if any(word in _functions(expression) for word in _ROUGH):
-            return None
     return None
-
-
-_ROUGH = ("abs", "min", "max", "where", "sqrt", "exp", "log", "sin", "cos", "tanh")
-
-
-def _functions(expression: Expression) -> set[str]:
-    if not isinstance(expression, Call):
-        return set()
-    return {expression.function}.union(*map(_functions, expression.arguments))
 
 
 def _quadrature(factor: Expression, name: str, lower: float) -> Callable[[Floats], Floats]:

@@ -184,7 +184,7 @@ def test_what_cannot_be_constructed_is_refused(changes: dict[str, Any], sentence
             "in units that make its values alike",
         ),
         (
-            {"fields": ["u"], "sources": {"u": "0"}},
+            {"fields": ["u"], "parameters": {"k": 0}, "sources": {"u": "k*x"}},
             {"u": (0, 1)},
             "law: every term is 0, so nothing changes",
         ),
