@@ -149,4 +149,18 @@ def test_no_attempt_makes_quanta_coarser_than_a_range_of_4096() -> None:
     spec = recipe({"fields": ["u"], "flux": {"u": "u**2 + 1000"}}, initial={"u": "0.5"}, range={"u": [0, 1]})
     with pytest.raises(UsageError) as refusal:
         construct(spec, (8,))
-    assert str(refusal.value) == ""
+    assert str(refusal.value) == (
+        "field u: currents of law.flux along x need 9 more bits than a word has; give a coarser quantum; a quantum of u "
+        "that is coarse enough, 2^-10, leaves fewer than 4096 in its range; write the law in deviations, or in units "
+        "that make its values alike"
+    )
+
+
+def test_the_time_step_is_short_enough_for_sides_that_give_a_flux_by_a_difference() -> None:
+    sides = {"left": {"robin": ["k", "1 + x"]}, "right": "wall"}
+    law = {"fields": ["u"], "parameters": {"k": 100.0}, "diffusion": {"u": 0.01}}
+    graph = construct(recipe(law, sides, initial={"u": "0.5"}, range={"u": [0, 1]}), (16,))
+    assert_kept(graph, 200)
+    computed = values(graph, masses_after(graph, 200))["u"]
+    assert (np.diff(computed) <= 0).all()
+    assert 0.8 < computed[0] < 1.0
