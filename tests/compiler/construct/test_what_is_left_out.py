@@ -150,9 +150,9 @@ def test_no_attempt_makes_quanta_coarser_than_a_range_of_4096() -> None:
     with pytest.raises(UsageError) as refusal:
         construct(spec, (8,))
     assert str(refusal.value) == (
-        "field u: currents of law.flux along x need 9 more bits than a word has; give a coarser quantum; a quantum of u "
-        "that is coarse enough, 2^-10, leaves fewer than 4096 in its range; write the law in deviations, or in units "
-        "that make its values alike"
+        "field u: currents of law.flux along x need 9 more bits than a word has; give a coarser quantum; "
+        "a quantum of u that is coarse enough, 2^-10, leaves fewer than 4096 in its range; "
+        "write the law in deviations, or in units that make its values alike"
     )
 
 
