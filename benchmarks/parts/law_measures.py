@@ -14,10 +14,7 @@ import numpy as np
 
 import pisnn_deploy as pd
 from benchmarks.common import BUILD, ROOT, times
-from benchmarks.laws import FIGURES, LONG, WORD, Fields, _exact, _to_the_end, l1, recipe, widest
-from pisnn_deploy.laws.baselines import baseline
-from pisnn_deploy.laws.reference import reference
-from pisnn_deploy.laws.spec import LawSpec, read_law
+from benchmarks.laws import FIGURES, LONG, WORD, l1, widest
 from pisnn_deploy.project import zoo
 from pisnn_deploy.runs import RunOptions
 from pisnn_deploy.runs.comparison import compare
@@ -26,10 +23,8 @@ Figures = dict[str, Any]
 FOLDER = BUILD / "laws"
 EXAMPLES = ROOT / "examples" / "laws"
 LAVA_STEPS = 200
-COMPARED = ("godunov", "muscl", "weno5")
-"""Schemes in float64."""
-MESHES = {"shallow_water1d": ((128,), (256,), (512,))}
-"""Meshes for the comparison of schemes, where not the recipe's."""
+PROFILES = {"shallow_water2d": "kapoho_point"}
+"""Laws that loihi2, the default, has too few cores for."""
 
 
 def figure(name: str) -> Figures:
@@ -52,26 +47,6 @@ def figure(name: str) -> Figures:
                 "seconds": row.ran.seconds,
             }
         )
-    return {"rows": rows}
-
-
-def schemes(name: str) -> Figures:
-    """Errors of the integers and of float64 schemes with the same mesh and number of steps."""
-    spec = law_recipe(name)
-    rows = []
-    for shape in MESHES.get(name, (spec.mesh,)):
-        ran = _to_the_end(spec, shape)
-        known: Fields
-        if spec.reference == "solver":
-            known, own = (solved := reference(spec, shape, ran.time, 2)).fields, max(solved.errors.values())
-        else:
-            known, own = _exact(spec, shape, ran.time), 0.0
-        first = next(iter(known))
-        errors = {"integers": l1(ran.end[first], known[first])}
-        for scheme in COMPARED:
-            floats = baseline(scheme, spec, shape, ran.time, ran.steps).fields
-            errors[scheme] = l1(floats[first], known[first])
-        rows.append({"mesh": times(shape), "steps": ran.steps, "field": first, "errors": errors, "reference": own})
     return {"rows": rows}
 
 
@@ -145,25 +120,15 @@ def stefan_errors(run: pd.SimulationRun) -> dict[str, float]:
     return {"l1": l1(values, known), "heat": abs(values.mean() * edges[-1] / total - 1), "front": front}
 
 
-def law_recipe(name: str) -> LawSpec:
-    """Recipe of a law of the zoo, or of an example."""
-    return recipe(name) if name in zoo.laws() else read_law(EXAMPLES / f"{name}.yaml")
-
-
 def compiled(name: str) -> pd.CompiledArtifact:
     """A law of the zoo or an example, compiled for Loihi 2."""
-    return pd.compile(name if name in zoo.laws() else EXAMPLES / f"{name}.yaml")
+    model = name if name in zoo.laws() else EXAMPLES / f"{name}.yaml"
+    return pd.compile(model, profile=PROFILES.get(name, "loihi2"))
 
 
 EXAMPLE_NAMES = tuple(sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
-WITH_WAVES = (
-    *("shallow_water1d", "lwr", "burgers2d", "wave1d", "advection_diffusion2d", "shallow_water2d"),
-    *("on_ramp", "gas_tube"),
-)
-"""Laws with a flux, for which the schemes differ."""
 MEASURES: dict[str, Callable[[], Figures]] = {
     **{f"figure {name}": lambda name=name: figure(name) for name in (*FIGURES, *LONG)},
-    **{f"schemes {name}": lambda name=name: schemes(name) for name in WITH_WAVES},
     **{f"example {name}": lambda name=name: example(name) for name in EXAMPLE_NAMES},
     **{f"lava {name}": lambda name=name: lava(name) for name in (*zoo.laws(), *EXAMPLE_NAMES)},
 }
