@@ -6,6 +6,7 @@ Run it from the root of a checkout: ``python -m benchmarks.goals_of_laws``. What
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.common import PAGES, line, page_parser, publish, table
@@ -15,29 +16,23 @@ from pisnn_deploy.project import zoo
 
 PAGE = PAGES / "goals_of_laws.md"
 Figures = dict[str, Any]
+Measured = Mapping[str, Figures]
+"""Figures by key of `MEASURES`."""
 
 
-def goals() -> list[str]:
+def _figures(known: Measured) -> Iterator[Figures]:
+    for name in (*FIGURES, *LONG):
+        yield from known.get(f"figure {name}", {"rows": ()})["rows"]
+
+
+def goals(known: Measured) -> list[str]:
     """Table of the figures of `benchmarks.laws`."""
     rows = []
-    for name in (*FIGURES, *LONG):
-        for row in measured(f"figure {name}")["rows"]:
-            verdict = "yes" if row["reached"] else "**no**"
-            error, goal = (_number(row, key) for key in ("error", "goal"))
-            rows.append(
-                line(
-                    row["name"],
-                    row["mesh"],
-                    row["steps"],
-                    row["measure"],
-                    error,
-                    goal,
-                    verdict,
-                    row["compared"],
-                    row["drift"],
-                    row["bits"],
-                )
-            )
+    for row in _figures(known):
+        verdict = "yes" if row["reached"] else "**no**"
+        cells = [row["name"], row["mesh"], row["steps"], row["measure"]]
+        cells += [_number(row, "error"), _number(row, "goal"), verdict, row["compared"], row["drift"], row["bits"]]
+        rows.append(line(*cells))
     heads = ("law", "mesh", "PDE steps", "measure", "integers", "goal", "reached", "beside it", "drift", "bits")
     return table(heads, rows)
 
@@ -46,11 +41,13 @@ def _number(row: Figures, key: str) -> str:
     return f"{row[key]:.0f}" if row["measure"] == "quanta moved" else f"{row[key]:.2e}"
 
 
-def backends() -> list[str]:
+def backends(known: Measured) -> list[str]:
     """Table of runs on Lava, compared with `fast`."""
     rows = []
     for name in (*zoo.laws(), *EXAMPLE_NAMES):
-        run = measured(f"lava {name}")
+        run = known.get(f"lava {name}")
+        if run is None:
+            continue
         problems = [run["different"], *run["failures"]]
         if run["steps"] != LAVA_STEPS:
             problems.append(f"ended after {run['steps']}")
@@ -62,39 +59,40 @@ def backends() -> list[str]:
     return table(("law", "mesh", "neurons", "coding", "PDE steps", "equal integers", "time"), rows)
 
 
-def examples() -> list[str]:
+def examples(known: Measured) -> list[str]:
     """Table of the laws outside the zoo."""
     rows = []
     for name in EXAMPLE_NAMES:
-        run = measured(f"example {name}")
+        run = known[f"example {name}"]
         errors = ", ".join(f"{field} {error:.1e}" for field, error in run["errors"].items())
-        known = ", ".join(f"{error:.0e}" for error in run["known_to"].values())
+        own = ", ".join(f"{error:.0e}" for error in run["known_to"].values())
         seconds = (f"{run['seconds'][part]:.1f} s" for part in ("compile", "verify", "simulate"))
         verified = "yes" if run["verified"] else "**no**"
         rows.append(
-            line(name, run["mesh"], run["steps"], run["verdict"], run["drift"], verified, errors, known, *seconds)
+            line(name, run["mesh"], run["steps"], run["verdict"], run["drift"], verified, errors, own, *seconds)
         )
     heads = ("recipe", "mesh", "PDE steps", "verdict", "drift", "verified", "relative L2 error", "known to a cell")
     return table((*heads, "compile", "verify", "simulate"), rows)
 
 
-def melted() -> str:
+def melted(known: Measured) -> str:
     """Sentence on the exact solution of the melting ice."""
-    exact = measured("example melting")["exact"]
+    exact = known["example melting"]["exact"]
     return (
         "The melting ice has an exact solution, Neumann's. Beside it, the relative L1 error of the cells' heat is "
         f"{exact['l1']:.1e}, and that of the heat that came in {exact['heat']:.1e}."
     )
 
 
-def missed() -> str:
+def missed(known: Measured) -> str:
     """Sentence on the goals that are not reached."""
-    rows = [row for name in (*FIGURES, *LONG) for row in measured(f"figure {name}")["rows"]]
-    names = [row["name"] for row in rows if not row["reached"]]
-    return f"Not reached: {', '.join(names)}." if names else "All goals are reached."
+    missing = [key for key in MEASURES if key not in known]
+    last = f" Not measured: {', '.join(missing)}." if missing else ""
+    names = [row["name"] for row in _figures(known) if not row["reached"]]
+    return (f"Not reached: {', '.join(names)}." if names else "All goals are reached.") + last
 
 
-def page() -> str:
+def page(known: Measured) -> str:
     """Format the page."""
     return "\n".join(
         [
@@ -110,25 +108,25 @@ def page() -> str:
             "is that to float64 in the same scheme from the same start. *Drift* is the largest change of the sum of a "
             "joined set of holders, ledgers included, in quanta; *bits* is the proved width of the widest state or "
             f"payload. A goal is reached if the error is at most the goal, the drift 0, and the width at most {WORD} "
-            f"bits. {missed()}",
+            f"bits. {missed(known)}",
             "",
-            *goals(),
+            *goals(known),
             "",
             "## Equality on Lava",
             "",
             f"The first {LAVA_STEPS} PDE steps on Lava's processes (`cpu`) and on `fast`: masses, ledgers, packets, "
             "currents and residues of every PDE step are compared. The time is that of both runs.",
             "",
-            *backends(),
+            *backends(known),
             "",
             "## Laws outside the zoo",
             "",
             "From recipe to verified run on `fast`, to the final time. The reference is the solver on a grid four "
-            "times finer, with its own largest error of a cell average. Times are in seconds, the solver's included.",
+            "times finer, with its own largest error of a cell average. Times include that solver.",
             "",
-            *examples(),
+            *examples(known),
             "",
-            melted(),
+            melted(known),
             "",
             "Made by `python -m benchmarks.goals_of_laws`.",
             "",
@@ -141,14 +139,16 @@ def main() -> None:
     parser = page_parser(__doc__)
     parser.add_argument("--again", action="store_true", help="measure everything anew")
     parser.add_argument("--only", choices=MEASURES, action="append", help="measure this anew, and write no page")
+    parser.add_argument("--kept", action="store_true", help="measure nothing; the page says what is missing")
     arguments = parser.parse_args()
     for key in arguments.only or (MEASURES if arguments.again else ()):
         path_of(key).unlink(missing_ok=True)
     if arguments.only:
         for key in arguments.only:
             measured(key)
-    else:
-        publish(PAGE, page(), dry_run=arguments.dry_run)
+        return
+    keys = [key for key in MEASURES if not arguments.kept or path_of(key).exists()]
+    publish(PAGE, page({key: measured(key) for key in keys}), dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":
