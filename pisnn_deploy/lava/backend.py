@@ -43,6 +43,7 @@ from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process
+from pisnn_deploy.lava.shared_memory import remove_segments
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of, trace_of
 from pisnn_deploy.runs.states import first_true, holder_place, misfit
 
@@ -125,7 +126,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         try:
             end = _serve(command, files, options, progress)
         finally:
-            _remove_shared_memory(prefix)
+            remove_segments(prefix)
         return _collect(graph, start, options, files, end, progress)
 
 
@@ -288,11 +289,6 @@ def _lives(group: int) -> bool:
             if int(member_of) == group and state not in "ZX":
                 return True
     return False
-
-
-def _remove_shared_memory(prefix: str) -> None:
-    for segment in Path("/dev/shm").glob(f"{prefix}*"):
-        segment.unlink(missing_ok=True)
 
 
 def _collect(

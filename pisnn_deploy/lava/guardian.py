@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 
@@ -28,13 +29,15 @@ def die_with_parent(parent: int, number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
 
 
-def end_with_standard_input(grace_seconds: float = 3.0) -> None:
+def end_with_standard_input(clean_up: Callable[[], None], grace_seconds: float = 3.0) -> None:
     """End this process and its group when standard input is closed, such as by the parent's death.
 
     This also works on systems other than Linux.
 
     Parameters
     ----------
+    clean_up : callable
+        Called before the group is killed: a large network may take longer than the grace to end by itself.
     grace_seconds : float
         Time between SIGTERM and killing the group.
     """
@@ -44,6 +47,7 @@ def end_with_standard_input(grace_seconds: float = 3.0) -> None:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(grace_seconds)
+        clean_up()
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -56,3 +56,15 @@ def require_shared_memory(needed: int, free: int) -> None:
             f"{FOLDER}: the network needs {needed} bytes of shared memory, but only {free} are free; "
             "enlarge it (docker run --shm-size) or use a smaller mesh"
         )
+
+
+def remove_segments(prefix: str) -> None:
+    """Remove the shared memory of a network whose processes have ended or are about to be killed.
+
+    Parameters
+    ----------
+    prefix : str
+        Start of the names of its segments.
+    """
+    for segment in FOLDER.glob(f"{prefix}*"):
+        segment.unlink(missing_ok=True)

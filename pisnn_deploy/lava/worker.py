@@ -24,6 +24,7 @@ from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, Pisn
 from pisnn_deploy.core.surroundings import shut_out_current_folder
 from pisnn_deploy.lava.exchange import STEPS, TIME_STEPS, Exchange, Integers
 from pisnn_deploy.lava.guardian import die_with_parent, end_with_standard_input, guard_forked_children
+from pisnn_deploy.lava.shared_memory import remove_segments
 
 if TYPE_CHECKING:
     from lava.magma.core.process.process import AbstractProcess
@@ -61,16 +62,24 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGTERM)
-    end_with_standard_input()
-    _mark_shared_memory(str(request["shared_memory_prefix"]))
+    prefix = str(request["shared_memory_prefix"])
+
+    def clean_up() -> None:
+        """Remove what a dead parent cannot."""
+        if os.getppid() == int(request["parent"]):
+            return
+        for folder in (files.folder, Path(str(request["sockets"]))):
+            shutil.rmtree(folder, ignore_errors=True)
+        remove_segments(prefix)
+
+    end_with_standard_input(clean_up)
+    _mark_shared_memory(prefix)
     _keep_sockets_in(str(request["sockets"]))
     guard_forked_children()
     try:
         result = _run(files, request, output, replaced_models)
     except _EndRequested:
-        if os.getppid() != int(request["parent"]):
-            for folder in (files.folder, Path(str(request["sockets"]))):
-                shutil.rmtree(folder, ignore_errors=True)  # the parent is dead and cannot clean up
+        clean_up()
         return 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGKILL)
