@@ -14,6 +14,7 @@ from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_l
 from pisnn_deploy.compiler.analysis.law_run import run_from_start, steps_to_run
 from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.target import Profile
@@ -141,7 +142,54 @@ def law_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         yield f"start: a run from the law's own start stops: {run.departure}; widen `range` in the recipe"
 
 
-RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (another_law, too_many_chips, law_that_leaves)
+FEWEST_QUANTA = 1 << 12
+"""Quanta in the range of a field of a law below which it gets a warning."""
+
+
+def coarse_quantum_of_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Warn about fields of a law whose range has few quanta, because its values are far from 0 or a recipe says so."""
+    if graph.spec.equation != "law":
+        return
+    for field in graph.fields:
+        low, high = graph.spec.range[field.name]
+        count = (high - low) / field.value_per_quantum
+        if count < FEWEST_QUANTA:
+            yield (
+                f"accuracy: the range of {field.name}, {low:g} to {high:g}, has only {count:.0f} quanta of "
+                f"{field.value_per_quantum:.3g}; write the law in deviations, or in units that make its values alike"
+            )
+
+
+def large_error_of_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Warn about integers of a law that are far from its exact solution, and farther than float64 on the same mesh."""
+    measured = graph.quantisation
+    integer = measured.relative_l2_integer
+    if graph.spec.equation != "law" or integer is None or integer <= LARGEST_ERROR:
+        return
+    from pisnn_deploy.laws.baselines import baseline  # numpy code that few compilations need
+    from pisnn_deploy.laws.problem import compare, solution
+
+    shape, time = graph.mesh.shape, measured.steps * graph.time_step
+    exact = solution(graph.spec, shape, time)
+    try:
+        floats = baseline("muscl", graph.spec, shape, time).fields
+    except UsageError:  # its values become infinite: nothing to compare with
+        return
+    floating = 0.0 if exact is None else max(each.l2 for each in compare(floats, exact.fields).values())
+    if integer > TIMES_THE_FLOATS * floating:
+        yield (
+            f"accuracy: after {_number(measured.steps, 'PDE step')} the integers are off by {integer:.2e} (relative "
+            f"L2), MUSCL in float64 on the same mesh by {floating:.2e}; choose a narrower range, or finer quantum_bits"
+        )
+
+
+RULES_OF_ANY_GRAPH: tuple[Rule, ...] = (
+    another_law,
+    too_many_chips,
+    law_that_leaves,
+    coarse_quantum_of_law,
+    large_error_of_law,
+)
 """Rules for graphs without a flux network."""
 
 
