@@ -41,7 +41,8 @@ def test_no_reader_is_offended(tmp_path: Path) -> None:
     words = limits if FUZZERS.exists() else ("--seeds-only",)
     python = FUZZERS if FUZZERS.exists() else sys.executable
     command = [python, "-m", "fuzz", *words, "--folder", tmp_path]
-    surroundings = os.environ | {"PYTHONHASHSEED": "0"}
+    # A test in the same process may have shut out the current folder of later processes.
+    surroundings = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     tallies = {name: Tally(**facts) for name, facts in json.loads((tmp_path / "tallies.json").read_text()).items()}
