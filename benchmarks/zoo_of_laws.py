@@ -78,9 +78,9 @@ def section(name: str) -> tuple[list[str], str]:
         floats = baseline("central", spec, spec.mesh, moment, steps)
         truth = Solution(floats.fields, dict.fromkeys(floats.fields, 0.0), "the same scheme in float64")
     else:
-        found = solution(spec, spec.mesh, moment)
-        assert found is not None
-        truth = found
+        known = solution(spec, spec.mesh, moment)
+        assert known is not None
+        truth = known
         rows = list(_beside(spec, truth, moment, steps))
     widest = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)
     errors, drift = _errors(fields, truth), run.verdict.drift
@@ -103,17 +103,17 @@ def _fields(graph: IntegerGraph, run: Run) -> Fields:
 def _beside(spec: LawSpec, truth: Solution, moment: float, steps: int) -> Iterator[str]:
     has_flux = any(flux != Number(0.0) for fluxes in spec.parsed().flux for flux in fluxes.values())
     for scheme in WITH_FLUX if has_flux else WITHOUT_FLUX:
-        taken = set()
+        counts = set()
         for count in (steps, None):
             try:
                 result = baseline(scheme, spec, spec.mesh, moment, count)
             except UsageError:
                 yield line(scheme, count, "-", "unstable", "-")
                 continue
-            if result.steps not in taken:
+            if result.steps not in counts:
                 errors = _errors(result.fields, truth) if _is_near(result.fields, truth) else "unstable"
                 yield line(scheme, result.steps, result.flux_evaluations, errors, "-")
-            taken.add(result.steps)
+            counts.add(result.steps)
 
 
 def _errors(fields: Fields, truth: Solution) -> str:

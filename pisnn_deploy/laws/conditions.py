@@ -11,11 +11,9 @@ from pisnn_deploy.core.field_errors import shown
 from pisnn_deploy.laws.nodes import Expression, Number
 from pisnn_deploy.laws.parsing import ExpressionError, parse
 from pisnn_deploy.laws.text import to_text
-from pisnn_deploy.mesh.boundary import LARGEST_VALUE
+from pisnn_deploy.mesh.boundary import LARGEST_VALUE, SIDE_NAMES
 
 Kind = Literal["periodic", "wall", "outflow", "held", "inflow", "flux", "robin"]
-SIDES = (("left", "right"), ("bottom", "top"), ("back", "front"))
-"""Lower and upper side of each axis."""
 _PLAIN: tuple[Kind, ...] = ("periodic", "wall", "outflow")
 _VALUED: Mapping[str, tuple[Kind, int]] = {
     "held": ("held", 1),
@@ -77,7 +75,7 @@ def boundary_text(conditions: Conditions) -> str:
 
 def side_names(dimensions: int) -> tuple[str, ...]:
     """Names of all sides."""
-    return tuple(name for pair in SIDES[:dimensions] for name in pair)
+    return tuple(name for pair in SIDE_NAMES[:dimensions] for name in pair)
 
 
 def read_conditions(
@@ -124,7 +122,7 @@ def read_conditions(
         flaws += [(place, f"has no condition for the side {side}") for side in known if side not in entries]
     reader = _Reader(tuple(fields), tuple(names))
     conditions = {side: reader.of_side(*entries[side]) for side in known if side in entries}
-    for first, second in SIDES[:dimensions]:
+    for first, second in SIDE_NAMES[:dimensions]:
         if first in conditions and second in conditions and not flaws:
             reader.flaws += _half_periodic(first, second, conditions)
     # Both sides of an axis may come from the same text.
@@ -138,7 +136,7 @@ def _half_periodic(first: str, second: str, conditions: Conditions) -> Iterator[
 
 
 def _sides_of(name: str, dimensions: int) -> tuple[str, ...]:
-    for axis, pair in enumerate(SIDES[:dimensions]):
+    for axis, pair in enumerate(SIDE_NAMES[:dimensions]):
         if name == "xyz"[axis]:
             return pair
         if name in pair:

@@ -239,8 +239,8 @@ class FiniteVolumes:
         terms, sides = self.terms, self.sides[axis]
         fluxes = np.zeros((*along.shape[:-1], along.shape[-1] + 1))
         everything = list(range(terms.fields))
-        held = [sides.held_values(end, number) for end in (LOWER, UPPER) for number in everything]
-        cells = sides.with_gradients(along, held, everything, along)
+        values_at_sides = [sides.held_values(end, number) for end in (LOWER, UPPER) for number in everything]
+        cells = sides.with_gradients(along, values_at_sides, everything, along)
         middle = self._middles(cells)
         for number in terms.diffuses:
             if number in levels:

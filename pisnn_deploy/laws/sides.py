@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.laws.conditions import SIDES, Condition, Conditions
+from pisnn_deploy.laws.conditions import Condition, Conditions
 from pisnn_deploy.laws.expression import evaluate
 from pisnn_deploy.laws.grid import AXES, Grid
 from pisnn_deploy.laws.terms import Terms
+from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 Field = NDArray[np.float64]
 LOWER, UPPER = 0, 1
@@ -33,7 +34,7 @@ class Sides:
 
     def __init__(self, terms: Terms, grid: Grid, conditions: Conditions, axis: int) -> None:
         self._terms, self._axis = terms, axis
-        self._conditions = [[conditions[side][name] for name in terms.law.fields] for side in SIDES[axis]]
+        self._conditions = [[conditions[side][name] for name in terms.law.fields] for side in SIDE_NAMES[axis]]
         self.is_periodic = self._conditions[LOWER][0].kind == "periodic"
         self.has_values = any(c.kind in ("held", "inflow") for side in self._conditions for c in side)
         self._places = [self._along_side(grid, end) for end in (LOWER, UPPER)]

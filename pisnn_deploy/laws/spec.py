@@ -11,14 +11,14 @@ from pisnn_deploy.core.errors import FileError, SeveralErrors
 from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.laws.building import build_law, no_field
-from pisnn_deploy.laws.conditions import SIDES, Conditions, Flaw, read_conditions
+from pisnn_deploy.laws.conditions import Conditions, Flaw, read_conditions
 from pisnn_deploy.laws.expression import Expression, ExpressionError, bounds, parse
 from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
 from pisnn_deploy.laws.solution_names import EXACT, SOLVER, unknown_solution
 from pisnn_deploy.laws.states import States
 from pisnn_deploy.laws.wellposed import judge, values_outside
-from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
+from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS, SIDE_NAMES
 
 MOST_FLAWS = 64
 """Errors shown for one recipe."""
@@ -179,7 +179,7 @@ class LawSpec(BaseModel):
         """For each axis, a bound of the coefficients of its sides that give ``coefficient * (outside - u)``."""
         names = {**{name: (value, value) for name, value in self._law.parameters.items()}, **self.box}
         largest = [0.0] * self._law.dimensions
-        for axis, pair in enumerate(SIDES[: self._law.dimensions]):
+        for axis, pair in enumerate(SIDE_NAMES[: self._law.dimensions]):
             for condition in (condition for side in pair for condition in self._conditions[side].values()):
                 if condition.kind == "robin":
                     largest[axis] = max(largest[axis], *map(abs, bounds(condition.values[0], names)))

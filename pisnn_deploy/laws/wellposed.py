@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from pisnn_deploy.laws.calculus import ZERO, add, derivative, mul, simplified, sub
-from pisnn_deploy.laws.conditions import SIDES, Conditions, Flaw
+from pisnn_deploy.laws.conditions import Conditions, Flaw
 from pisnn_deploy.laws.eigenvalues import blocks
 from pisnn_deploy.laws.intervals import Interval, may_be_undefined
 from pisnn_deploy.laws.law import Law, mobility, split_level
@@ -32,6 +32,7 @@ from pisnn_deploy.laws.nodes import (
 from pisnn_deploy.laws.speeds import diffusivity, eigenvalues, fourth_order, jacobian
 from pisnn_deploy.laws.states import States, first_largest, shown_number
 from pisnn_deploy.laws.text import to_text
+from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 _MOST_PARTS = 1024
 """Parts of the range in a proof."""
@@ -334,7 +335,9 @@ def values_outside(
     """
     starts = {name: (f"initial.{name}", expression) for name, expression in initial.items()}
     yield from _outside(law, box, starts, ranges)
-    sides = {side: (axis, end) for axis, pair in enumerate(SIDES[: law.dimensions]) for end, side in enumerate(pair)}
+    sides = {
+        side: (axis, end) for axis, pair in enumerate(SIDE_NAMES[: law.dimensions]) for end, side in enumerate(pair)
+    }
     for side, by_field in conditions.items():
         axis, end = sides[side]
         coordinate = law.coordinates[axis]

@@ -152,8 +152,8 @@ def _answers(graph: IntegerGraph, trace: Trace, rows: Integers, follows: Integer
     answers: dict[tuple[str, str], Integers] = {}
     sends: dict[str, tuple[Integers, ...]] = {}
     for field in trace.columns.fields:
-        held = trace.mass[rows][:, field.cells], trace.ledger[rows][:, field.reservoirs]
-        sends[field.holder] = (np.concatenate(held, axis=1).T,)
+        holdings = trace.mass[rows][:, field.cells], trace.ledger[rows][:, field.reservoirs]
+        sends[field.holder] = (np.concatenate(holdings, axis=1).T,)
     for population in map(graph.population, graph.depths):
         if population.name in sends:
             continue

@@ -10,9 +10,9 @@ import numpy as np
 
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.fields import Field
-from pisnn_deploy.laws.conditions import SIDES
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC
+from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 LEFT_OUT = {
     "alike": "not claimed: that channels of a kind compute alike; laws that depend on place do not say so",
@@ -47,7 +47,7 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
         yield f"the mesh is no grid of the lengths {spec.lengths} that the law has"
         return
     for axis, sides in enumerate(grid.boundary):
-        kinds = {spec.conditions[side][name].kind for side in SIDES[axis] for name in names}
+        kinds = {spec.conditions[side][name].kind for side in SIDE_NAMES[axis] for name in names}
         side = PERIODIC if "periodic" in kinds else NO_FLUX
         if sides != (side, side):
             yield f"axis {axis} of the mesh is {' and '.join(sides)}, for this law it must be {side}"
@@ -55,7 +55,7 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
         unit = spec.parsed().units.get(field.name, "")
         if field.unit != unit:
             yield f"the unit of {field.name} is {field.unit!r}, but the law says {unit!r}"
-        open_sides = [name for axis in SIDES[: len(grid.shape)] for name in axis if not _is_periodic(spec, name)]
+        open_sides = [name for axis in SIDE_NAMES[: len(grid.shape)] for name in axis if not _is_periodic(spec, name)]
         known = {*open_sides, *(source.name for source in spec.parsed().sources if source.field == field.name)}
         for ledger in field.ledgers:
             if ledger.name not in known:

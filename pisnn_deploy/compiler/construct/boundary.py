@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.plan import Plan
-from pisnn_deploy.laws.conditions import SIDES, Condition
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.laws.calculus import ZERO
+from pisnn_deploy.laws.conditions import Condition
 from pisnn_deploy.laws.expression import Expression, derivative, evaluate, free_names
+from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,7 +37,7 @@ class Ghost:
 
 def condition(plan: Plan, name: str, axis: int, upper: int) -> Condition:
     """Condition of a field at a side."""
-    return plan.conditions[SIDES[axis][upper]][name]
+    return plan.conditions[SIDE_NAMES[axis][upper]][name]
 
 
 def is_normal(plan: Plan, name: str, axis: int) -> bool:
@@ -75,11 +78,17 @@ def ghost(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> Ghos
     if at.kind == "wall" and is_normal(plan, name, axis):
         weight = -weight
     elif at.kind in ("held", "inflow"):
-        places = side_places(plan, axis, upper, cells)
-        value = given_value(plan, at.values[0], places)
-        enters = np.ones(size, bool) if at.kind == "held" else flows_in(plan, name, axis, upper, places, value)
+        enters, value = _entering(plan, name, axis, upper, cells)
         weight, constant = np.where(enters, 0, weight), np.where(enters, value, 0.0)
     return Ghost(weight, constant)
+
+
+def _entering(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> tuple[NDArray[np.bool_], Floats]:
+    """Where the value of a side that holds one, or lets one flow in, counts; and that value, [faces]."""
+    at, places = condition(plan, name, axis, upper), side_places(plan, axis, upper, cells)
+    value = given_value(plan, at.values[0], places)
+    enters = np.ones(cells.size, bool) if at.kind == "held" else flows_in(plan, name, axis, upper, places, value)
+    return enters, value
 
 
 def flows_in(
@@ -88,6 +97,11 @@ def flows_in(
     """Whether the wave of a field enters at the faces of a side, with the value outside.
 
     A field whose flux depends on others takes the value at every face.
+
+    Raises
+    ------
+    UsageError
+        The flux has slope 0 at the value: its sign says nothing, and taking nothing in would be a silent choice.
     """
     size = value.size
     flux = plan.law.flux[axis].get(name)
@@ -98,6 +112,12 @@ def flows_in(
     if not free_names(flux) <= values.keys():
         return np.ones(size, bool)
     speed = np.broadcast_to(evaluate(slope, values), size)
+    undecided = np.flatnonzero(speed == 0)
+    if undecided.size and slope != ZERO:
+        raise UsageError(
+            f"domain.boundary.{SIDE_NAMES[axis][upper]}: inflow of {name}: the flux has slope 0 at "
+            f"{value[undecided[0]]:g}, so nothing says whether it flows in; use held"
+        )
     return np.asarray(speed < 0 if upper else speed > 0)
 
 
@@ -138,9 +158,7 @@ def continuation(plan: Plan, name: str, axis: int, upper: int, cells: Integers) 
     if at.kind == "wall" and is_normal(plan, name, axis):
         weight = -weight
     elif at.kind in ("held", "inflow"):
-        places = side_places(plan, axis, upper, cells)
-        value = given_value(plan, at.values[0], places)
-        enters = np.ones(size, bool) if at.kind == "held" else flows_in(plan, name, axis, upper, places, value)
+        enters, value = _entering(plan, name, axis, upper, cells)
         weight, constant = np.where(enters, -1, weight), np.where(enters, 2 * value, 0.0)
         is_mirrored = enters
     return Continuation(weight, constant, is_mirrored)

@@ -23,14 +23,13 @@ from pisnn_deploy.compiler.construct.time_step import clock
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, kinds
 from pisnn_deploy.graph.fields import Field, Ledger, equal_volumes
-from pisnn_deploy.laws.conditions import SIDES
 from pisnn_deploy.laws.law import Law
 from pisnn_deploy.laws.pace import pace
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.laws.speeds import characteristic_speeds
 from pisnn_deploy.laws.start import initial
 from pisnn_deploy.mesh import structured_mesh
-from pisnn_deploy.mesh.boundary import Sides
+from pisnn_deploy.mesh.boundary import SIDE_NAMES, Sides
 from pisnn_deploy.programs.interval import Interval
 
 Integers = NDArray[np.int64]
@@ -67,7 +66,9 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         A term that no fixed-point program computes within its words; names the term and the place.
     """
     law = spec.parsed().numeric()
-    periodic = tuple(spec.conditions[pair[0]][law.fields[0]].kind == "periodic" for pair in SIDES[: law.dimensions])
+    periodic = tuple(
+        spec.conditions[pair[0]][law.fields[0]].kind == "periodic" for pair in SIDE_NAMES[: law.dimensions]
+    )
     if len(shape) != law.dimensions:
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)

@@ -11,9 +11,9 @@ from pisnn_deploy.programs.language import MAX_OPERATIONS
 MOST_PORTS = 8
 MOST_OUTPUTS = 4
 MOST_TABLE_CHARACTERS = 60_000
-"""Of the text of the tables of a program; the text of a program has at most 2^16."""
+"""Largest length of the tables of a program as text; a whole program may have 2^16 characters."""
 MOST_REPEATED = 3
-"""Operations of a value that every program computes for itself, such as a clamped port, rather than receive it."""
+"""Largest number of operations of a value, such as a clamped port, that programs compute instead of receiving it."""
 
 
 @dataclass(frozen=True)

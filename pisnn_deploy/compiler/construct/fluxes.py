@@ -43,14 +43,14 @@ class Crossing:
 
 def crossings(plan: Plan, name: str) -> list[Crossing]:
     """Sides that carry a field, in the order of their reservoirs."""
-    first, found = plan.grid.cells, []
+    first, carried = plan.grid.cells, []
     for faces in plan.grid.faces:
         for upper, at in enumerate(faces.sides):
             if at.size and carries(plan, name, faces.axis, upper):
                 cells = (faces.right, faces.left)[upper][at]
-                found.append(Crossing(faces.axis, upper, cells, at, first))
+                carried.append(Crossing(faces.axis, upper, cells, at, first))
                 first += at.size
-    return found
+    return carried
 
 
 def flux_way(

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.laws.conditions import SIDES
+from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -121,4 +121,4 @@ class Grid:
 
     def side_name(self, axis: int, upper: int) -> str:
         """Name of a side, such as ``left``."""
-        return SIDES[axis][upper]
+        return SIDE_NAMES[axis][upper]

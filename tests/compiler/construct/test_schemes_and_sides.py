@@ -271,3 +271,17 @@ def test_linear_stencils_do_not_guess_which_waves_enter() -> None:
         construct(spec, (8,))
     sentence = "scheme: linear cannot tell which waves enter at the side left, which gives values of several fields"
     assert str(refusal.value) == f"{sentence}; use muscl"
+
+
+def test_an_inflow_at_which_the_flux_has_no_slope_is_refused() -> None:
+    spec = recipe(
+        {"fields": ["u"], "flux": {"u": "u*(1 - u)"}},
+        {"left": {"inflow": 0.5}, "right": "outflow"},
+        initial={"u": 0.2},
+        range={"u": [0, 1]},
+    )
+    with pytest.raises(UsageError) as refusal:
+        construct(spec, (8,))
+    assert str(refusal.value) == (
+        "domain.boundary.left: inflow of u: the flux has slope 0 at 0.5, so nothing says whether it flows in; use held"
+    )
