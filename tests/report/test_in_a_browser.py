@@ -162,7 +162,8 @@ def test_the_theme_follows_the_system_until_it_is_chosen(opened: Watched, line: 
     light, profile = opened.page.evaluate(background), opened.pixels("profile")
     opened.page.emulate_media(color_scheme="dark")
     dark = opened.page.evaluate(background)
-    assert dark != light and opened.pixels("profile") != profile
+    assert dark != light
+    until(opened, lambda: opened.pixels("profile") != profile)
     for theme, expected in (("light", light), ("dark", dark), ("system", dark)):
         opened.page.click("#theme")
         assert opened.text("theme") == f"Theme: {theme}"
