@@ -1,6 +1,6 @@
 """Trained fluxes of a law as plain data: content of a checkpoint, and input of the compiler.
 
-Along each axis one network with a hidden layer gives the fluxes of all fields through a face, from the cells around it::
+Along each axis one network with a hidden layer gives the fluxes of all fields through a face, from the cells around:
 
     flux_f = output_f @ relu(weight @ window + bias) + constant_f
 
