@@ -11,7 +11,8 @@ from fuzz.mutations import json_changed, plain_changed
 from fuzz.networks import require_model
 from fuzz.oracle import require
 from fuzz.target import ROOT, Change, Target
-from pisnn_deploy.training.checkpoint import SCHEMA, read_checkpoint, write_checkpoint
+from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
+from pisnn_deploy.training.checkpoint_file import SCHEMA
 from pisnn_deploy.training.safetensors_file import METADATA, read_safetensors
 
 PREFIX = 8
@@ -42,7 +43,7 @@ def _read(path: Path) -> None:
     )
 
 
-def _changed(random: Random, content: bytes, change: Change) -> bytes:
+def changed(random: Random, content: bytes, change: Change) -> bytes:
     """Change the JSON header and update its length, or change bytes."""
     end = PREFIX + int.from_bytes(content[:PREFIX], "little")
     if random.random() < 0.2:
@@ -57,4 +58,4 @@ def _changed(random: Random, content: bytes, change: Change) -> bytes:
     return len(made).to_bytes(PREFIX, "little") + made + content[end:]
 
 
-TARGET = Target("input.safetensors", _read, _seeds, _changed, size=1 << 14)
+TARGET = Target("input.safetensors", _read, _seeds, changed, size=1 << 14)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.laws.spec import LawSpec
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -83,3 +85,19 @@ class TrainedFluxes:
     scale_exponents: tuple[int, ...]
     time_step: float
     spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TrainedLaw:
+    """The recipe of a law and the fluxes trained for it: all that a checkpoint of a law says.
+
+    Attributes
+    ----------
+    spec : LawSpec
+        Its method is ``trained``.
+    fluxes : TrainedFluxes
+        For every axis of the law and all its fields.
+    """
+
+    spec: LawSpec
+    fluxes: TrainedFluxes

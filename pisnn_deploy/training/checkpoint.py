@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.errors import FileError, SeveralErrors
 from pisnn_deploy.core.field_errors import problem_text
-from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.core.reading import SAFETENSORS, START_OF_SAFETENSORS, is_safetensors, parse_plain_json, read_bytes
+from pisnn_deploy.laws.flux_network import FluxNetwork, TrainedFluxes, TrainedLaw
+from pisnn_deploy.laws.flux_network_flaws import FARTHEST, MOST_POSITIONS, trained_flaws
+from pisnn_deploy.laws.spec import MOST_FLAWS, LawSpec, Positive, law_flaws, posedness_flaws
 from pisnn_deploy.physics.model import Model, ModelSpec
-from pisnn_deploy.training.assessment import strict
-from pisnn_deploy.training.foreign_files import foreign_content, foreign_safetensors
-from pisnn_deploy.training.safetensors_file import LARGEST_FILE, parse_safetensors, safetensors_bytes
-from pisnn_deploy.training.tensor_file import parse_tensors
+from pisnn_deploy.training.checkpoint_file import LONGEST_NAME, Floats, is_of_law, read_content, write_content
 
-SCHEMA = "pisnn-deploy/checkpoint"
-VERSION = 2
-VERSION_OF_TORCH = 1
-"""Version of the schema in torch's format, which no longer changes."""
-TORCH = ".pt"
-"""Suffix of checkpoints in torch's format."""
-LARGEST_COUNT = 16
-"""Maximum number of tensors in a list; a network has at most nine layers."""
-_LONGEST_NAME = 64
-_ARRAYS = ("weights", "biases")
-_KEYS = {"schema", "version", "spec", "weights", "biases", "training"}
+Coordinate = Annotated[int, Field(ge=-FARTHEST, le=FARTHEST, strict=True)]
+Exponent = Annotated[int, Field(ge=-32, le=32, strict=True)]
+Scale = Annotated[int, Field(ge=-64, le=64, strict=True)]
+
+
+class AxisText(BaseModel):
+    """Plain data of the network of an axis, as `FluxNetwork` has them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offsets: Annotated[
+        tuple[Annotated[tuple[Coordinate, ...], Field(min_length=1, max_length=3)], ...],
+        Field(min_length=1, max_length=MOST_POSITIONS),
+    ]
+    weight_exponent: Exponent
+    output_exponent: Exponent
+
+
+class FluxesText(BaseModel):
+    """Plain data of trained fluxes, as `TrainedFluxes` has them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    axes: Annotated[tuple[AxisText, ...], Field(min_length=1, max_length=3)]
+    scale_exponents: Annotated[tuple[Scale, ...], Field(min_length=1, max_length=64)]
+    time_step: Positive
+    spacing: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=3)]
 
 
 def write_checkpoint(path: Path, model: Model, training: Mapping[str, object]) -> None:
-    """Write a checkpoint atomically, as safetensors, or in torch's format if the suffix is ``.pt``.
+    """Write the checkpoint of a model atomically, as safetensors, or in torch's format if the suffix is ``.pt``.
 
     Parameters
     ----------
@@ -48,117 +59,156 @@ def write_checkpoint(path: Path, model: Model, training: Mapping[str, object]) -
     FileError
         The file cannot be written.
     """
-    is_torch = path.suffix.lower() == TORCH
-    write_whole(path, (_torch_bytes if is_torch else _safetensors_bytes)(model, training))
+    plain = {"spec": model.spec.model_dump(mode="json")}
+    write_content(path, plain, {"weights": model.weights, "biases": model.biases}, training)
 
 
-def _safetensors_bytes(model: Model, training: Mapping[str, object]) -> bytes:
-    arrays = {f"{field}.{layer}": array for field in _ARRAYS for layer, array in enumerate(getattr(model, field))}
-    text = {"version": VERSION, "spec": model.spec.model_dump(mode="json"), "training": strict(training)}
-    return safetensors_bytes(arrays, SCHEMA, json.dumps(text, allow_nan=False, sort_keys=True))
+def write_law_checkpoint(path: Path, law: TrainedLaw, training: Mapping[str, object]) -> None:
+    """Write the checkpoint of a trained law atomically, in the formats of `write_checkpoint`.
 
+    Parameters
+    ----------
+    training : mapping
+        Plain data about the training, for information.
 
-def _torch_bytes(model: Model, training: Mapping[str, object]) -> bytes:
-    import torch  # takes two seconds, and is not needed for reading
-
-    content = {
-        "schema": SCHEMA,
-        "version": VERSION_OF_TORCH,
-        "spec": model.spec.model_dump(mode="json"),
-        "weights": [torch.from_numpy(np.ascontiguousarray(weight)) for weight in model.weights],
-        "biases": [torch.from_numpy(np.ascontiguousarray(bias)) for bias in model.biases],
-        "training": dict(training),
+    Raises
+    ------
+    ValueError
+        The fluxes do not fit the law, or have weights that are not multiples of their unit; names the first place.
+    FileError
+        The file cannot be written.
+    """
+    for place, problem in trained_flaws(law):
+        raise ValueError(f"{place}: {problem}")
+    fluxes, networks = law.fluxes, law.fluxes.networks
+    axes = [
+        {
+            "offsets": network.offsets.tolist(),
+            "weight_exponent": int(network.weight_exponent),
+            "output_exponent": int(network.output_exponent),
+        }
+        for network in networks
+    ]
+    plain = {
+        "spec": law.spec.model_dump(mode="json"),
+        "fluxes": {
+            "axes": axes,
+            "scale_exponents": [int(exponent) for exponent in fluxes.scale_exponents],
+            "time_step": float(fluxes.time_step),
+            "spacing": [float(width) for width in fluxes.spacing],
+        },
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
+    arrays = {
+        "weights": [network.weight for network in networks],
+        "biases": [network.bias for network in networks],
+        "outputs": [network.output for network in networks],
+        "constants": [network.constant for network in networks],
+    }
+    write_content(path, plain, arrays, training)
+
+
+def read_any_checkpoint(path: Path) -> Model | TrainedLaw:
+    """Read the checkpoint of a model or of a trained law from an untrusted file.
+
+    Raises
+    ------
+    FileError
+        The file is not a checkpoint of a supported version, or its content is invalid.
+    SeveralErrors
+        The same, with an error for each flaw of a law.
+    """
+    content, arrays = read_content(path)
+    return _law(path, content, arrays) if is_of_law(content) else _model(path, content, arrays)
 
 
 def read_checkpoint(path: Path) -> Model:
-    """Read a checkpoint from an untrusted file, in safetensors or in torch's format.
+    """Read the checkpoint of a model from an untrusted file, in safetensors or in torch's format.
 
     Raises
     ------
     FileError
         The file is not a checkpoint of a supported version, or its content is invalid.
     """
-    path = Path(path)
-    data = read_bytes(path, LARGEST_FILE)
-    if is_safetensors(data[:START_OF_SAFETENSORS]) or path.suffix.lower() == SAFETENSORS:
-        content = _content_of_safetensors(path, data)
-    else:
-        content = _content_of_torch(path, data)
+    content, arrays = read_content(path)
+    if is_of_law(content):
+        raise FileError(path, "is the checkpoint of a law, not of a model")
+    return _model(path, content, arrays)
+
+
+def read_law_checkpoint(path: Path) -> TrainedLaw:
+    """Read the checkpoint of a trained law from an untrusted file, in safetensors or in torch's format.
+
+    Raises
+    ------
+    FileError, SeveralErrors
+        As for `read_any_checkpoint`; or the file is the checkpoint of a model.
+    """
+    content, arrays = read_content(path)
+    if not is_of_law(content):
+        raise FileError(path, "is the checkpoint of a model, not of a law")
+    return _law(path, content, arrays)
+
+
+def _model(path: Path, content: Mapping[str, Any], arrays: Mapping[str, tuple[Floats, ...]]) -> Model:
     try:
         spec = ModelSpec.model_validate(content["spec"])
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(("spec", *(str(part)[:_LONGEST_NAME] for part in first["loc"])))
-        raise FileError(path, problem_text(first, tuple(ModelSpec.model_fields)), field=field) from error
-    model = Model(spec, _arrays(path, content, "weights"), _arrays(path, content, "biases"))
+        raise _first_error(path, error, "spec", tuple(ModelSpec.model_fields)) from error
+    model = Model(spec, arrays["weights"], arrays["biases"])
     for problem in model.problems():
         raise FileError(path, problem)
     return model
 
 
-def _content_of_safetensors(path: Path, data: bytes) -> dict[str, Any]:
-    """Read the spec and the lists of arrays; any other content is refused."""
-    parsed = parse_safetensors(path, data)
-    if set(parsed.texts) != {SCHEMA}:
-        problem, remedy = foreign_safetensors(parsed.texts)
-        raise FileError(path, problem, remedy=remedy)
+def _law(path: Path, content: Mapping[str, Any], arrays: Mapping[str, tuple[Floats, ...]]) -> TrainedLaw:
+    flaws = law_flaws(content["spec"])
+    if not flaws:
+        spec = LawSpec.model_validate(content["spec"])
+        flaws = posedness_flaws(spec)
+    if flaws:
+        raise _all_errors(path, [(f"spec.{place}", problem) for place, problem in flaws])
     try:
-        content = parse_plain_json(parsed.texts[SCHEMA])
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, "is not plain JSON", field=SCHEMA) from error
-    if not isinstance(content, dict):
-        raise FileError(path, "must be an object", field=SCHEMA)
-    _require_version(path, content.get("version"), VERSION)
-    _require_keys(path, content, _KEYS - set(_ARRAYS) - {"schema"})
-    names = {
-        field: [f"{field}.{layer}" for layer in range(sum(name.startswith(f"{field}.") for name in parsed.arrays))]
-        for field in _ARRAYS
-    }
-    _require_keys(path, parsed.arrays, {name for field in _ARRAYS for name in names[field]})
-    return content | {field: [parsed.arrays[name] for name in names[field]] for field in _ARRAYS}
+        plain = FluxesText.model_validate(content["fluxes"])
+    except ValidationError as error:
+        raise _first_error(path, error, "fluxes", ()) from error
+    for key, parts in arrays.items():
+        if len(parts) != len(plain.axes):
+            raise FileError(path, f"has {len(parts)} tensors for {len(plain.axes)} networks", field=key)
+    law = TrainedLaw(spec, _fluxes(path, plain, arrays))
+    flaws = trained_flaws(law)
+    if flaws:
+        raise _all_errors(path, flaws)
+    return law
 
 
-def _content_of_torch(path: Path, data: bytes) -> dict[str, Any]:
-    content = parse_tensors(path, data)
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        problem, remedy = foreign_content(content) or (
-            "is a torch file, but not a pisnn-deploy checkpoint",
-            "docs/reference/checkpoint.md has the schema",
+def _fluxes(path: Path, plain: FluxesText, arrays: Mapping[str, tuple[Floats, ...]]) -> TrainedFluxes:
+    networks = []
+    for axis, text in enumerate(plain.axes):
+        coordinates = {len(offset) for offset in text.offsets}
+        if len(coordinates) > 1:
+            raise FileError(
+                path, "has cells with different numbers of coordinates", field=f"fluxes.axes.{axis}.offsets"
+            )
+        networks.append(
+            FluxNetwork(
+                np.array(text.offsets, np.int64),
+                arrays["weights"][axis],
+                arrays["biases"][axis],
+                arrays["outputs"][axis],
+                arrays["constants"][axis],
+                text.weight_exponent,
+                text.output_exponent,
+            )
         )
-        raise FileError(path, problem, remedy=remedy)
-    _require_version(path, content.get("version"), VERSION_OF_TORCH)
-    if not all(isinstance(key, str) for key in content):
-        raise FileError(path, "has a key that is not text")
-    _require_keys(path, content, _KEYS)
-    return content
+    return TrainedFluxes(tuple(networks), plain.scale_exponents, plain.time_step, plain.spacing)
 
 
-def _require_version(path: Path, version: object, expected: int) -> None:
-    if type(version) is not int or version != expected:
-        # Other data could be arbitrarily long as text.
-        actual = f", not {version}" if type(version) is int else ""
-        raise FileError(path, f"must be {expected}{actual}", field="version")
+def _first_error(path: Path, error: ValidationError, section: str, siblings: tuple[str, ...]) -> FileError:
+    first = error.errors()[0]
+    field = ".".join((section, *(str(part)[:LONGEST_NAME] for part in first["loc"])))
+    return FileError(path, problem_text(first, siblings), field=field)
 
 
-def _require_keys(path: Path, content: Mapping[str, Any], expected: set[str]) -> None:
-    for key in sorted(expected ^ set(content)):
-        raise FileError(path, "is missing" if key in expected else "is unknown", field=key[:_LONGEST_NAME])
-
-
-def _arrays(path: Path, content: Mapping[str, Any], field: str) -> tuple[NDArray[np.float64], ...]:
-    tensors = content[field]
-    if not isinstance(tensors, list) or len(tensors) > LARGEST_COUNT:
-        raise FileError(path, f"must be a list of at most {LARGEST_COUNT} tensors", field=field)
-    arrays = []
-    for layer, tensor in enumerate(tensors):
-        name = f"{field}.{layer}"
-        if not isinstance(tensor, np.ndarray):
-            raise FileError(path, "must be a dense tensor", field=name)
-        if tensor.dtype not in (np.float32, np.float64):
-            raise FileError(path, f"must be float32 or float64, not {tensor.dtype}", field=name)
-        arrays.append(tensor.astype(np.float64))
-    return tuple(arrays)
+def _all_errors(path: Path, flaws: list[tuple[str, str]]) -> FileError | SeveralErrors:
+    errors = [FileError(path, problem, field=place) for place, problem in flaws[:MOST_FLAWS]]
+    return errors[0] if len(errors) == 1 else SeveralErrors(errors)

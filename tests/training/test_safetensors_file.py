@@ -18,7 +18,8 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.reading import LARGEST_HEADER
 from pisnn_deploy.formats.content import format_of
 from pisnn_deploy.training import safetensors_file
-from pisnn_deploy.training.checkpoint import SCHEMA, read_checkpoint, write_checkpoint
+from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
+from pisnn_deploy.training.checkpoint_file import SCHEMA
 from pisnn_deploy.training.safetensors_file import LARGEST_COUNT, METADATA, read_safetensors
 
 Header = dict[str, Any]
