@@ -18,6 +18,7 @@ from pisnn_deploy.mesh.boundary import (
 from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.groups import listed, unknown_group
 from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file
+from pisnn_deploy.mesh.multi_point import centroids, multi_point_fluxes
 from pisnn_deploy.mesh.quality import Quality, two_point_quality
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
 from pisnn_deploy.mesh.view import Line, View
@@ -42,10 +43,12 @@ __all__ = [
     "Wall",
     "Window",
     "boundary_from_mapping",
+    "centroids",
     "distinct_faces",
     "face_boxes",
     "face_grid",
     "listed",
+    "multi_point_fluxes",
     "parse_boundary",
     "parse_shape",
     "read_mesh_file",
