@@ -125,6 +125,14 @@ from pisnn_deploy.project.request import compile_request
     show_default=True,
     help="positivity: limit fluxes to what the source cell holds, so that no cell ever falls below 0.",
 )
+@click.option(
+    "--kernels",
+    type=click.Choice(["near", "any"]),
+    default="near",
+    show_default=True,
+    help="Integer kernels to choose from: near the trained one, or any with the moments of the equation "
+    "(linear fluxes only).",
+)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors: exit with 1 and write no artifact.")
 @click.option("--explain", is_flag=True, help="Show what each compiler pass did.")
 @JSON

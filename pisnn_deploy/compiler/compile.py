@@ -10,7 +10,7 @@ from pisnn_deploy.compiler.passes.construct import Construct
 from pisnn_deploy.compiler.passes.measure_law import MeasureLaw
 from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
-from pisnn_deploy.compiler.search import better_threshold, finest_that_fits
+from pisnn_deploy.compiler.search import better_kernel, better_threshold, finest_that_fits
 from pisnn_deploy.core.errors import DoesNotFit, UnstableError, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.laws.spec import LawSpec
@@ -117,6 +117,7 @@ def compile_model(model: Model, options: CompileOptions, report: Report = silent
             require_stable_floats(floating, limits.lower, limits.upper)
         raise
     trial = better_threshold(floating, options, trial, report)
+    trial = better_kernel(floating, options, trial, report)
     graph, placed = run_passes(trial.graph, asked(PLACING, options, floating), report)
     done: IntegerGraph = replace(graph, history=(*lowered, *trial.records, *placed))
     return done

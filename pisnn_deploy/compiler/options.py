@@ -20,6 +20,8 @@ SpikeKind = Literal["auto", "graded", "binary"]
 """Choices of what a spike carries; ``auto`` is what the target has."""
 ProcessKind = Literal["c-lif", "stock"]
 """Choices of processes: this project's, or Lava's own."""
+KernelChoice = Literal["near", "any"]
+"""Choices of the integer kernels of a linear flux network."""
 PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
 """Methods of placing cells on cores."""
 LARGEST_SEND_THRESHOLD = 1 << 20
@@ -33,6 +35,7 @@ class GraphKeywords(TypedDict, total=False):
     processes: ProcessKind
     send_threshold: int | None
     limiter: Limiter
+    kernels: KernelChoice
     placement: PlacementMethod
 
 
@@ -52,6 +55,9 @@ class GraphOptions:
         A stock face keeps fewer quanta than this in its residue (default: 1).
     limiter : str
         ``none``, or ``positivity``: no cell gives more than it has.
+    kernels : str
+        ``near`` the trained weights, or ``any`` kernel with the symmetry and the moments of the equation, if it is
+        measured to be more accurate; then its own time step counts (linear flux networks only).
     placement : str
         How cells are placed on cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
 
@@ -66,6 +72,7 @@ class GraphOptions:
     processes: ProcessKind = "c-lif"
     send_threshold: int | None = None
     limiter: Limiter = "none"
+    kernels: KernelChoice = "near"
     placement: PlacementMethod = "auto"
 
     def __post_init__(self) -> None:

@@ -1,10 +1,13 @@
-"""Search for better integers: coarser quanta where something does not fit, finer thresholds."""
+"""Search for better integers: coarser quanta where something does not fit, finer thresholds, other kernels."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from pisnn_deploy.compiler.analysis.free_kernels import free_kernels
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.passes.stock import LARGEST_THRESHOLD, LowerStock
 from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
@@ -14,6 +17,9 @@ from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
 from pisnn_deploy.graph.kinds import known_face
 
 NAME = "search"
+NAME_OF_KERNELS = "search-kernels"
+EXPONENTS = (-3, -2, -1, 0, 1)
+"""Thresholds of other kernels, in bits more than the model's."""
 SEARCHED_CELL_STEPS = 4_000_000
 """Most cells times PDE steps for which thresholds are tried."""
 FINER_THRESHOLDS = 3
@@ -109,6 +115,55 @@ def _best_threshold(floating: FloatGraph, options: CompileOptions, own: Trial) -
     kept = replace(kept, graph=replace(kept.graph, quantisation=quantisation))
     text = f"kept threshold 2^{known_face(kept.graph).exponent}; relative L2 errors: {', '.join(errors)}"
     return kept, text
+
+
+def better_kernel(floating: Floating, options: CompileOptions, own: Trial, report: Report = silent) -> Trial:
+    """Try integer kernels that need not be near the trained one, where options ask for it, and return the best trial.
+
+    Candidates have the symmetry and the exact moments of the equation (`free_kernels`), each with the time step that
+    follows from it and is not much shorter; the problem's own start decides.
+
+    Parameters
+    ----------
+    own : Trial
+        Trial with the best kernel near the trained one.
+    report : callable
+        Called for the search as for a pass.
+    """
+    if not isinstance(floating, FloatGraph) or options.graph.kernels != "any":
+        return own
+    started = time.perf_counter()
+    kept, summary = _best_kernel(floating, options, own)
+    report(NAME_OF_KERNELS, time.perf_counter() - started)
+    return replace(kept, records=(*kept.records, PassRecord(NAME_OF_KERNELS, "", summary)))
+
+
+def _best_kernel(floating: FloatGraph, options: CompileOptions, own: Trial) -> tuple[Trial, str]:
+    """The trial to keep, and what other kernels gained."""
+    quantisation = own.graph.quantisation
+    if not floating.is_linear or floating.is_late or own.error is None:
+        return own, "not searched: only linear fluxes of C-LIF faces with a reference have other kernels"
+    if quantisation.steps * own.graph.mesh.cells > SEARCHED_CELL_STEPS:
+        return own, "not searched: too large a mesh to measure on"
+    kept, tried, trained = own, 0, floating.layers[0]
+    for more in EXPONENTS:
+        exponent = floating.spec.weight_exponents[0] + more
+        spec = floating.spec.model_copy(update={"weight_exponents": (exponent,)})
+        for kernel in free_kernels(spec, trained.weight[0], exponent, floating.mesh.spacing[0]) if exponent > 0 else ():
+            layers = (replace(trained, weight=kernel[None, :] / 2.0**exponent),)
+            trial = _tried(replace(floating, spec=spec, layers=layers), replace(options, search=False))
+            tried += 1
+            if trial is not None and trial.error is not None and trial.error < (kept.error or 0.0):
+                kept = trial
+    text = f"{tried} kernels: {_error_text(own.error)} near the trained one"
+    if kept is own:
+        return own, f"{text}, none is better"
+    # The float model of the comparison is the trained one, whose time step is another.
+    measured = replace(kept.graph.quantisation, relative_l2_float=quantisation.relative_l2_float)
+    measured = replace(measured, relative_l2_rounded=quantisation.relative_l2_rounded)
+    weights = tuple(np.asarray(kept.graph.operator[0].weight[0]).tolist())
+    text = f"{text}, {_error_text(kept.error)} with {weights} / 2^{known_face(kept.graph).exponent}"
+    return replace(kept, graph=replace(kept.graph, quantisation=measured)), text
 
 
 def _largest_threshold(options: CompileOptions) -> int:

@@ -15,13 +15,23 @@ Floats = NDArray[np.float64]
 
 WELL_RESOLVED = np.pi / 8
 """Wave number per cell of a mode with 16 cells per wavelength: coarser modes are not resolved well by any scheme."""
+PERSISTING = 1e-12
+"""What rounding of float64 may add to the amplification factor 1."""
 _RESOLVED_LENGTHS = np.linspace(WELL_RESOLVED / 32, WELL_RESOLVED, 32)
 _DIRECTIONS = (0.0, np.pi / 8, np.pi / 4)
 _SAMPLES = {1: 65, 2: 17, 3: 9}
 """Number of waves per axis on which a candidate must be stable."""
 
 
-def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bool = False) -> Floats:
+def symbol_error(
+    kernel: Floats,
+    spec: ModelSpec,
+    spacing: float,
+    *,
+    delayed: bool = False,
+    shortest: float = WELL_RESOLVED,
+    may_persist: bool = False,
+) -> Floats:
     """How far a memoryless kernel is from the equation over the well-resolved waves.
 
     Parameters
@@ -32,6 +42,10 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
         Cell width.
     delayed : bool
         Whether fluxes use the field of the previous step.
+    shortest : float
+        Wave number of the shortest wave that counts, in radians per cell.
+    may_persist : bool
+        Whether a wave may keep its amplitude, to the last digits.
 
     Returns
     -------
@@ -42,7 +56,7 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
     """
     dimensions = len(spec.lengths)
     positions = spec.positions
-    waves = _resolved(dimensions)
+    waves = _resolved(dimensions) * (shortest / WELL_RESOLVED)
     size = (waves**2).sum(axis=0)
     zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
     symbol = gain(kernel, positions, waves)
@@ -52,7 +66,7 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
         # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
         stable = everywhere.real.min(axis=-1) > -2 * (2 - spec.leak / MEMORYLESS)
     else:
-        stable = np.abs(factor(everywhere)).max(axis=-1) < 1
+        stable = np.abs(factor(everywhere)).max(axis=-1) < (1 + PERSISTING if may_persist else 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.equation == "advection-diffusion":
             number = spec.diffusivity * zeroth / (spec.velocity * spacing)
