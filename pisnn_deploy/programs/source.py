@@ -58,15 +58,28 @@ NUMBA_WORDS = Dialect(
     left=lambda operand, bits, number: f"{operand} << {number(bits)}",
 )
 """For numba with names and numbers of the integer type ``t``; each operation is cast, because numba widens."""
-C99 = Dialect(
-    choose=lambda condition, yes, no: f"({condition} ? {yes} : {no})",
-    truth=lambda condition: f"(int64_t)({condition})",
-    assign=lambda name, expression: f"const int64_t {name} = {expression};",
-    widened=lambda operand: f"(int64_t){operand}",
-    cast=lambda expression: f"({expression})",
-    left=lambda operand, bits, number: f"(int64_t){operand} * {number(1 << bits)}",
-)
-"""C99 with ``int64_t``; assumes arithmetic right shifts of negative numbers, as all common compilers have."""
+
+
+def c99(bits: int) -> Dialect:
+    """C99 with names of the type ``int32_t`` or ``int64_t``.
+
+    Shifts of negative numbers to the right must be arithmetic, as they are in all common compilers.
+
+    Parameters
+    ----------
+    bits : int
+        32 or 64; all values must fit, wider products are narrowed after their shift.
+    """
+    name = f"int{bits}_t"
+    wide = "(int64_t)"
+    return Dialect(
+        choose=lambda condition, yes, no: f"(({condition}) ? {yes} : {no})",
+        truth=lambda condition: f"({name})({condition})",
+        assign=lambda result, expression: f"const {name} {result} = {expression};",
+        widened=lambda operand: f"{wide}{operand}",
+        cast=lambda expression: f"({name})({expression})" if wide in expression and bits < 64 else f"({expression})",
+        left=lambda operand, shift, number: f"{operand} * {number(1 << shift)}",
+    )
 
 
 def number_text(number: int) -> str:

@@ -6,18 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.archive import zip_bytes
+from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.formats.reading import Request
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.traits import SEVERAL_FIELDS, refuse
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.model_file import is_artifact, read_model
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.simulation import Source
+from pisnn_deploy.verify import check_certificate
 
-ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava"}
+Files = tuple[dict[str, bytes], dict[str, Any]]
+"""Content of files by name, and facts for the user."""
+ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava", "c": "-c"}
 """Ending of the default output name, by format."""
 
 
@@ -31,9 +36,10 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     source : Source or None
         The artifact, if it was already read.
     to : str
-        ``onnx``, ``netx``, ``nir`` or ``lava``.
+        ``onnx``, ``netx``, ``nir``, ``lava`` or ``c``.
     output : Path or None
-        File to write (for ``lava`` a folder or ``.zip``); by default in the current folder, named after the model.
+        File to write (for ``lava`` and ``c`` a folder or ``.zip``); by default in the current folder, named after the
+        model.
     loop : bool
         Write an ONNX model that runs the number of PDE steps given as an input.
 
@@ -65,7 +71,9 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     if to == "onnx":
         return _write_onnx(name, graph, path, loop)
     if to == "lava":
-        return _write_lava(name, graph_of_one_field, path)
+        return _write_files(name, "lava", path, lambda: _lava_files(graph_of_one_field()))
+    if to == "c":
+        return _write_files(name, "c", path, lambda: _c_files(graph()))
     check_outputs([path], [name])
     if source is None and not is_artifact(Path(name)):
         content, facts = exported_network(name, to)
@@ -86,32 +94,55 @@ def _write_onnx(name: str, graph: Callable[[], Source], path: Path, loop: bool) 
     return {"file": str(path), "format": "onnx", "bytes": len(content), "steps": "input" if loop else "one"}
 
 
-def _write_lava(name: str, graph: Callable[[], Source], path: Path) -> dict[str, Any]:
-    from pisnn_deploy.formats.lava.script import DATA, SCRIPT, archive_bytes, lava_files
+def _lava_files(source: Source) -> Files:
+    from pisnn_deploy.formats.lava.script import lava_files
 
+    return lava_files(source.graph, source.sha256), {}
+
+
+def _c_files(source: Source) -> Files:
+    from pisnn_deploy.formats.c.plan import plan
+    from pisnn_deploy.formats.c.writer import c_files, memory
+
+    _require_proved(source.graph)
+    parts = plan(source.graph)
+    return c_files(parts, source.sha256), memory(parts)
+
+
+def _require_proved(graph: IntegerGraph) -> None:
+    """Refuse a graph whose claims do not hold: nothing else keeps values within the types that bounds choose."""
+    failed = [finding for finding in check_certificate(graph) if not finding.holds]
+    if failed:
+        first = failed[0]
+        raise CheckError(f"{graph.spec.name}: not exported, because verification fails: {first.claim}: {first.text}")
+
+
+def _write_files(name: str, target: str, path: Path, files_of: Callable[[], Files]) -> dict[str, Any]:
+    """Write files into a folder, new or with only files of these names, or into a zip."""
     if path.suffix == ".zip":
         check_outputs([path], [name])
-        read = graph()
-        files = lava_files(read.graph, read.sha256)
-        content = archive_bytes(files)
+        files, facts = files_of()
+        content = zip_bytes(files)
         write_whole(path, content)
-        return {"file": str(path), "format": "lava", "bytes": len(content), "files": sorted(files)}
+        return {"file": str(path), "format": target, "bytes": len(content), "files": sorted(files), **facts}
     if path.exists() and not path.is_dir():
         raise FileError(
             path, "cannot be written (Not a directory)", remedy="name a folder, or a file that ends in .zip"
         )
-    check_outputs([path / SCRIPT, path / DATA] if path.is_dir() else [path], [name])
-    if path.is_dir() and {entry.name for entry in path.iterdir()} - {SCRIPT, DATA}:
+    if not path.is_dir():
+        check_outputs([path], [name])
+    files, facts = files_of()
+    check_outputs([path / member for member in files] if path.is_dir() else [], [name])
+    if path.is_dir() and {entry.name for entry in path.iterdir()} - files.keys():
         raise FileError(path, "cannot be written (Directory not empty)", remedy="name a new folder")
-    read = graph()
-    files = lava_files(read.graph, read.sha256)
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise FileError(path, f"cannot be written ({error.strerror})") from error
     for member, content in files.items():
         write_whole(path / member, content)
-    return {"folder": str(path), "format": "lava", "bytes": sum(map(len, files.values())), "files": sorted(files)}
+    total = sum(map(len, files.values()))
+    return {"folder": str(path), "format": target, "bytes": total, "files": sorted(files), **facts}
 
 
 def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, object]]:

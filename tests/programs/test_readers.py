@@ -19,7 +19,7 @@ from pisnn_deploy.programs import Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import bounds
-from pisnn_deploy.programs.source import C99, NUMBA_WORDS, PYTHON, Dialect, Statements
+from pisnn_deploy.programs.source import NUMBA_WORDS, PYTHON, Dialect, Statements, c99
 from pisnn_deploy.programs.tape import Tape
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels.faces import Numbers
@@ -120,7 +120,7 @@ def test_c_agrees_with_python_integers(tmp_path: Path) -> None:
     functions = ["#include <stdint.h>"]
     for number, drawn in enumerate(batch):
         lines, tables = written(
-            drawn, C99, "static const int64_t {name}[] = {numbers}; enum {{ {name}_last = {size} - 1 }};", "{{{}}}"
+            drawn, c99(64), "static const int64_t {name}[] = {numbers}; enum {{ {name}_last = {size} - 1 }};", "{{{}}}"
         )
         body = "\n".join([*tables, *(line if line.endswith(";") else f"{line};" for line in lines)])
         functions.append(f"void f{number}(const int64_t *inputs, int64_t *out) {{\n{body}\n}}")

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from pisnn_deploy.core.archive import zip_bytes
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.stock import is_stock, stock_network
 
 SCRIPT, DATA = "run.py", "graph.npz"
 """File names of the script and its data."""
-_DATE = (1980, 1, 1, 0, 0, 0)
 _NPY: Any = np.lib.format
 """numpy has no type hints for this module."""
 
@@ -75,23 +75,9 @@ def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
             f"{name}_mantissas": matrix.values,
             f"{name}_exponent": np.array([exponent]),
         }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in sorted(arrays.items()):
-            member = io.BytesIO()
-            _NPY.write_array(member, array, version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
-            info.external_attr, info.create_system = 0o644 << 16, 3
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def archive_bytes(files: dict[str, bytes]) -> bytes:
-    """Pack files into a zip archive, reproducible byte for byte."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in sorted(files.items()):
-            info = zipfile.ZipInfo(name, _DATE)
-            info.external_attr, info.create_system = 0o644 << 16, 3
-            archive.writestr(info, content)
-    return buffer.getvalue()
+    members = {}
+    for name, array in arrays.items():
+        member = io.BytesIO()
+        _NPY.write_array(member, array, version=(1, 0), allow_pickle=False)
+        members[f"{name}.npy"] = member.getvalue()
+    return zip_bytes(members, zipfile.ZIP_DEFLATED)

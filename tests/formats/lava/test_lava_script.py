@@ -17,8 +17,9 @@ from graphs_by_hand import two_fields
 from models_under_test import compiled, stock_box
 
 from pisnn_deploy.cli.main import group
+from pisnn_deploy.core.archive import zip_bytes
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.formats.lava.script import archive_bytes, lava_files
+from pisnn_deploy.formats.lava.script import lava_files
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.semantics import Semantics
@@ -120,8 +121,8 @@ def test_a_loss_is_told(tmp_path: Path) -> None:
 def test_data_is_what_the_processes_get_and_the_same_each_time(tmp_path: Path) -> None:
     graph = stock_box(send_threshold=5)
     files, network = lava_files(graph, "digest"), stock_network(graph, graph.initial)
-    assert files == lava_files(graph, "digest") and archive_bytes(files) == archive_bytes(files)
-    with zipfile.ZipFile(io.BytesIO(archive_bytes(files))) as archive:
+    assert files == lava_files(graph, "digest") and zip_bytes(files) == zip_bytes(files)
+    with zipfile.ZipFile(io.BytesIO(zip_bytes(files))) as archive:
         assert archive.namelist() == ["graph.npz", "run.py"]
     with np.load(io.BytesIO(files["graph.npz"]), allow_pickle=False) as data:
         assert np.array_equal(data["mass"], network.mass) and data["send_threshold"].tolist() == [5]

@@ -1,0 +1,242 @@
+"""What the C of a graph is made of: names, types, connections, and what the audit checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
+from pisnn_deploy.graph.fields import Channels, Field
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.semantics import weights_of_port
+from pisnn_deploy.programs.interval import Interval, hull
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of the generated source.
+
+    Attributes
+    ----------
+    name : str
+        Its name in C.
+    bounds : Interval
+        Of its elements.
+    """
+
+    name: str
+    size: int
+    bounds: Interval
+
+    @property
+    def type(self) -> str:
+        """Type of an element."""
+        return type_of(self.bounds)
+
+    @property
+    def bytes(self) -> int:
+        """Size in memory."""
+        return self.size * int(self.type[3:-2]) // 8
+
+    @property
+    def declaration(self) -> str:
+        """Type, name and size."""
+        return f"{self.type} {self.name}[{self.size}]"
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """A population that holds no mass.
+
+    Attributes
+    ----------
+    states : dict of str to Array
+        Array of each state, by its name in the program.
+    sends : dict of int to Array
+        Array of each output that another population reads.
+    """
+
+    population: Population
+    name: str
+    reads: tuple[Reads, ...]
+    widths: Widths
+    states: dict[str, Array]
+    sends: dict[int, Array]
+
+    @cached_property
+    def stored(self) -> dict[str, list[Array]]:
+        """Arrays in which each value of the program is kept."""
+        program = self.population.program
+        stored: dict[str, list[Array]] = {}
+        pairs = [(value, self.states[state]) for state, value in zip(program.states, program.after, strict=True)]
+        pairs += [(program.sends[output], array) for output, array in self.sends.items()]
+        for value, array in pairs:
+            if array not in stored.setdefault(value, []):
+                stored[value].append(array)
+        return stored
+
+    @property
+    def arrays(self) -> Iterator[Array]:
+        """Arrays of states and outputs, each once."""
+        yield from dict.fromkeys((*self.states.values(), *self.sends.values()))
+
+
+@dataclass(frozen=True)
+class Holders:
+    """The holders of a field: cells and ledgers.
+
+    Attributes
+    ----------
+    reads : tuple of Reads
+        What packets arrive.
+    """
+
+    field: Field
+    name: str
+    reads: tuple[Reads, ...]
+    cells: Array
+    ledgers: Array
+    start: Integers
+
+    @property
+    def parts(self) -> tuple[tuple[Array, int], ...]:
+        """Arrays with the number of their first holder."""
+        return ((self.cells, 0), (self.ledgers, self.cells.size))
+
+    def array_of(self, holder: int) -> tuple[Array, int]:
+        """Array of a holder, and its index there."""
+        is_cell = holder < self.cells.size
+        return (self.cells, holder) if is_cell else (self.ledgers, holder - self.cells.size)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to generate.
+
+    Attributes
+    ----------
+    neurons : tuple of Neurons
+        In the order in which they run.
+    numbers : dict of str to int
+        Number of each population, by which the audit names it.
+    """
+
+    graph: IntegerGraph
+    holders: tuple[Holders, ...]
+    neurons: tuple[Neurons, ...]
+    numbers: dict[str, int]
+
+    @property
+    def channels(self) -> Iterator[tuple[Channels, Neurons]]:
+        """Channels and their neurons."""
+        by_name = {neurons.population.name: neurons for neurons in self.neurons}
+        for channels in self.graph.channels:
+            yield channels, by_name[channels.population]
+
+    def holder(self, population: str) -> Holders:
+        """Holders of a population."""
+        return next(holders for holders in self.holders if holders.field.holder == population)
+
+
+def plan(graph: IntegerGraph) -> Plan:
+    """Name and size everything that the C of a graph needs.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Bounded, with its certificate.
+    """
+    names = identifiers(population.name for population in graph.populations)
+    known = known_bounds(graph)
+    reads = {population.name: tuple(_reads(graph, population)) for population in graph.populations}
+    read_outputs = {(part.source, part.output) for parts in reads.values() for part in parts}
+    columns = {conserved.holder: conserved for conserved in graph.fields}
+    holders = tuple(_holders(graph, field, names[field.holder], reads, known) for field in graph.fields)
+    sent = {sent_name(part.field.holder, 0): part.cells.bounds for part in holders}
+    neurons = []
+    for population in graph.populations:
+        if population.name in columns:
+            continue
+        limits = widths(population, reads[population.name], known, sent)
+        program = population.program
+        sent |= {sent_name(population.name, output): limits.values[value] for output, value in enumerate(program.sends)}
+        outputs = [output for output in range(len(program.sends)) if (population.name, output) in read_outputs]
+        neurons.append(_neurons(population, names[population.name], reads[population.name], limits, outputs))
+    numbers = {population.name: number for number, population in enumerate(graph.populations)}
+    return Plan(graph, holders, tuple(neurons), numbers)
+
+
+def _reads(graph: IntegerGraph, population: Population) -> Iterator[Reads]:
+    for port in population.program.ports:
+        for source, output, matrix in weights_of_port(graph, population.name, port):
+            yield Reads(port, source, output, matrix.without_zeros())
+
+
+def _holders(
+    graph: IntegerGraph,
+    field: Field,
+    name: str,
+    reads: dict[str, tuple[Reads, ...]],
+    known: dict[tuple[str, str], Interval],
+) -> Holders:
+    (start,) = graph.population(field.holder).started().values()
+    mass = known[field.holder, "mass"]
+    mass = hull((mass.lower, mass.upper, *_ends(start[: field.cells])))
+    nothing = Interval(0, 0)
+    ledger = known.get((field.holder, "ledger"), nothing) if field.reservoirs.size else nothing
+    cells = Array(f"{name}_mass", field.cells, mass)
+    return Holders(
+        field, name, reads[field.holder], cells, Array(f"{name}_ledger", field.size - field.cells, ledger), start
+    )
+
+
+def _ends(values: Integers) -> tuple[int, int]:
+    return (int(values.min()), int(values.max())) if values.size else (0, 0)
+
+
+def _neurons(
+    population: Population, name: str, reads: tuple[Reads, ...], limits: Widths, outputs: list[int]
+) -> Neurons:
+    program = population.program
+    states = {}
+    for state, value in zip(program.states, program.after, strict=True):
+        # States that keep the same value may start at different ones.
+        label = value if program.after.count(value) == 1 else state
+        bounds = limits.values[value]
+        bounds = hull((bounds.lower, bounds.upper, *_ends(population.started()[state])))
+        states[state] = Array(f"{name}_{label}", population.size, bounds)
+    kept = {value: states[state] for state, value in zip(program.states, program.after, strict=True)}
+    sends = {}
+    for output in outputs:
+        value = program.sends[output]
+        own = Array(f"{name}_{value}", population.size, limits.values[value])
+        sends[output] = kept[value] if value in kept and kept[value].name == own.name else own
+    return Neurons(population, name, reads, limits, states, sends)
+
+
+def joint(parts: tuple[Reads, ...], neurons: int) -> tuple[Rows, Integers]:
+    """Connections from several outputs as one matrix.
+
+    Returns
+    -------
+    matrix : Rows
+        Columns of one part after those of another.
+    ends : int64 array [parts]
+        First column behind each part.
+    """
+    ends = np.cumsum([part.matrix.width for part in parts], dtype=np.int64)
+    if not parts:
+        nothing = np.zeros(0, np.int64)
+        return Rows(np.zeros(neurons + 1, np.int64), nothing, nothing, 0), ends
+    rows = np.concatenate([part.matrix.row_of for part in parts])
+    firsts = ends - [part.matrix.width for part in parts]
+    columns = np.concatenate([part.matrix.columns + first for part, first in zip(parts, firsts, strict=True)])
+    values = np.concatenate([part.matrix.values for part in parts])
+    order = np.lexsort((columns, rows))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=neurons))]).astype(np.int64)
+    return Rows(starts, columns[order], values[order], int(ends[-1])), ends

@@ -1,0 +1,202 @@
+"""Graphs as C99: every integer of every PDE step, and an audit that fails when it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from drawn_laws import drawn_law
+from faces_by_hand import random_graph_of_one_field
+from generated_c import STRICT, Library, library
+from graphs_by_hand import runnable_graph
+from pydantic import ValidationError
+from trace_setups import set_ups
+
+from pisnn_deploy.cli.main import group
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.formats.c.audit import audit_arrays, book_of
+from pisnn_deploy.formats.c.plan import plan
+from pisnn_deploy.formats.c.trace import TRACED_STEPS
+from pisnn_deploy.formats.c.writer import c_files
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.annotations import Bound
+from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.semantics import Semantics
+
+FAR = 1 << 40
+
+
+def in_step(graph: IntegerGraph, compiled: Library, steps: int) -> None:
+    """Compare masses, ledgers, states and packets of every PDE step with the reference semantics."""
+    semantics = Semantics(graph)
+    states = semantics.begin()
+    compiled.loaded.pisnn_reset()
+    for step in range(steps):
+        states, results = semantics.advance(states, step)
+        compiled.loaded.pisnn_step()
+        expected: dict[str, list[int]] = {}
+        for field in graph.fields:
+            (mass,) = states[field.holder].values()
+            expected[field.name] = mass.tolist()
+        for channels in graph.channels:
+            name = channels.population
+            expected |= {f"{name}.{state}": values.tolist() for state, values in states[name].items()}
+            packets = np.broadcast_to(results[name].sends[channels.output], channels.size)
+            expected[f"{name}.packet"] = packets.tolist()
+        assert dict(compiled.state()) == expected, f"PDE step {step + 1}"
+        assert compiled.audit() == (0, 0, 0, 0)
+
+
+UNDEFINED = ("-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan")
+KINDS = (
+    "heat1d delta",
+    "laplace2d delta",
+    "burgers1d delta",
+    "heat1d limiter between reservoirs delta",
+    "heat2d x=periodic y=dirichlet=0,1",
+    "heat1d stock with a send threshold",
+    "heat2d stock",
+    "heat1d binary",
+    "heat1d capacity with a limiter",
+    "heat2d conductivity",
+    "plate with a limiter",
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_graph_has_the_integers_of_the_reference(name: str, tmp_path: Path) -> None:
+    graph = dict(set_ups())[name](tmp_path)
+    in_step(graph, library(graph, tmp_path, *UNDEFINED), 6)
+
+
+LAWS = int(os.environ.get("PISNN_CASES", "5"))
+
+
+@pytest.mark.parametrize("seed", range(LAWS))
+def test_a_random_law_has_the_integers_of_the_reference(seed: int, tmp_path: Path) -> None:
+    try:
+        graph = drawn_law(seed)
+    except (ValidationError, UsageError):
+        return
+    in_step(graph, library(graph, tmp_path, *UNDEFINED), 6)
+
+
+def bounded(graph: IntegerGraph) -> IntegerGraph:
+    """The graph with bounds of its masses, so wide that nothing leaves them."""
+    ends = [(field.holder, quantity) for field in graph.fields for quantity in ("mass", "ledger")]
+    return replace(graph, bounds=tuple(Bound(*key, -FAR, FAR, 41) for key in ends))
+
+
+@pytest.mark.parametrize("seed", range(LAWS))
+@pytest.mark.parametrize("draw", [runnable_graph, random_graph_of_one_field])
+def test_a_random_graph_has_the_integers_of_the_reference(
+    draw: Callable[[int], IntegerGraph], seed: int, tmp_path: Path
+) -> None:
+    graph = bounded(draw(seed))
+    in_step(graph, library(graph, tmp_path, *UNDEFINED), 4)
+
+
+@pytest.fixture(scope="module")
+def heat(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """heat1d between reservoirs."""
+    folder = tmp_path_factory.mktemp("heat")
+    return library(dict(set_ups())["heat1d dirichlet=0,1"](folder), folder)
+
+
+GLOBAL, LOCAL, FLUX, OVERFLOW, RANGE, MISSED = range(1, 7)
+MEMBRANE, FACES = 0, 1
+
+
+@pytest.mark.parametrize(
+    ("array", "index", "value", "kind", "population"),
+    [
+        ("membrane_mass", 5, 3, LOCAL, MEMBRANE),
+        ("membrane_ledger", 1, 3, LOCAL, MEMBRANE),
+        ("flux_residue", 7, 1, FLUX, FACES),
+        ("flux_packet", 9, 1, FLUX, FACES),
+        ("flux_current_seen", 9, 1, FLUX, FACES),
+        ("flux_packet", 9, 1 << 30, OVERFLOW, FACES),
+    ],
+)
+def test_the_audit_names_what_was_changed(
+    heat: Library, array: str, index: int, value: int, kind: int, population: int
+) -> None:
+    heat.loaded.pisnn_reset()
+    for _ in range(3):
+        heat.loaded.pisnn_step()
+        assert heat.audit()[0] == 0
+    heat.loaded.pisnn_step()
+    arrays = [a for holders in heat.plan.holders for a, _ in holders.parts]
+    arrays += [a for neurons in heat.plan.neurons for a in neurons.arrays] + list(audit_arrays(heat.plan))
+    heat.array(next(a for a in arrays if a.name == array))[index] += value
+    reservoir = heat.plan.holders[0].cells.size if array.endswith("ledger") else 0
+    assert heat.audit() == (kind, population, index + reservoir, 4)
+
+
+def test_the_audit_sees_mass_that_appears_in_the_books_too(heat: Library) -> None:
+    heat.loaded.pisnn_reset()
+    (holders,) = heat.plan.holders
+    for array in (holders.cells, book_of(holders.cells)):
+        heat.array(array)[3] += 1
+    heat.loaded.pisnn_step()
+    assert heat.audit()[0] == GLOBAL
+
+
+def test_the_audit_sees_a_mass_outside_the_window_and_a_missed_call(heat: Library) -> None:
+    (holders,) = heat.plan.holders
+    heat.array(holders.cells)[:] = holders.field.window.upper + 1000
+    heat.loaded.pisnn_begin()
+    heat.loaded.pisnn_step()
+    assert heat.audit()[:2] in ((RANGE, MEMBRANE), (OVERFLOW, FACES))
+    heat.loaded.pisnn_reset()
+    heat.loaded.pisnn_step()
+    heat.loaded.pisnn_step()
+    assert heat.audit()[0] == MISSED
+
+
+def test_the_self_test_passes_without_warnings_and_fails_on_another_weight(tmp_path: Path) -> None:
+    graph = dict(set_ups())["heat1d delta"](tmp_path)
+    files = c_files(plan(graph))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for flags in ("", "-DPISNN_AUDIT=0"):
+        command = ["make", "-s", "clean", "test", f"CFLAGS={' '.join(STRICT)} -O1 {flags}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"equal: {TRACED_STEPS} PDE steps\n", "")
+    source = files["pisnn.c"].decode()
+    assert source.count("+ 46 *") == 1
+    (tmp_path / "pisnn.c").write_text(source.replace("+ 46 *", "+ 45 *"))
+    done = subprocess.run(["make", "-s", "clean", "test"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "not those of pisnn-deploy" in done.stdout
+
+
+def test_files_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    graph = dict(set_ups())["heat1d delta"](tmp_path)
+    assert c_files(plan(graph), "digest") == c_files(plan(graph), "digest")
+
+
+def test_the_command_writes_a_folder_or_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(group, ["export", "heat1d", "--to", "c"])
+    assert done.exit_code == 0, done.output
+    names = ["CMakeLists.txt", "Makefile", "main.c", "pisnn.c", "pisnn.h"]
+    assert sorted(path.name for path in Path("heat1d-c").iterdir()) == names
+    done = CliRunner().invoke(group, ["export", "heat1d", "--to", "c", "-o", "heat.zip", "--json"])
+    assert json.loads(done.output)["files"] == names
+
+
+def test_an_artifact_that_fails_verification_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph = dict(set_ups())["heat1d delta"](tmp_path)
+    narrow = replace(graph, bounds=tuple(replace(b, upper=b.upper // 2) for b in graph.bounds))
+    write_artifact(Path("narrow.pisnn"), narrow, {})
+    done = CliRunner().invoke(group, ["export", "narrow.pisnn", "--to", "c"])
+    assert done.exit_code == 1 and not Path("narrow-c").exists()
+    assert "heat1d: not exported, because verification fails: bounds: flux drive ranges" in str(done.exception)
