@@ -211,7 +211,8 @@ def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 
 
-def test_wrong_usage_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_wrong_usage_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pisnn_deploy.runs.cluster.CONNECT_SECONDS", 0.5)
     path = tmp_path / "plan.yaml"
     planned(tmp_path, "models: heat1d\n")
     for words, message in (

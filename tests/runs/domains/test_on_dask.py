@@ -26,7 +26,8 @@ def test_two_processes_have_the_integers_of_one() -> None:
                 assert np.array_equal(getattr(found.trace, part), getattr(whole.trace, part)), part
 
 
-def test_a_cluster_that_is_not_there_is_one_line() -> None:
+def test_a_cluster_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pisnn_deploy.runs.cluster.CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(UsageError, match=r"`scheduler` tcp://127\.0\.0\.1:9: no scheduler answers"),
         cluster("tcp://127.0.0.1:9"),
