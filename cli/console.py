@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -20,9 +21,11 @@ from pisnn_deploy.cli.messages import print_message, with_options
 from pisnn_deploy.core.printable import json_text, printable, printable_lines, without_commands
 
 if TYPE_CHECKING:
-    from pisnn_deploy.project.listener import Listener
+    from pisnn_deploy.project.listener import Listener, Progress
 
 SECONDS_BETWEEN_LINES = 1.0
+FAST = 10
+"""Steps per second from which on tenths do not matter."""
 
 Cell = str | Text
 """A plain string is printed without markup; only a `Text` has colours."""
@@ -90,24 +93,28 @@ def _plain(cell: Cell) -> Text:
 
 
 @contextmanager
-def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int, *, quiet: bool) -> Iterator[Progress]:
     """Show progress on stderr: a bar on a terminal, else a line a second.
 
     Yields
     ------
     callable
-        Call it with the number of steps done so far.
+        Call it with the number of steps done so far, and perhaps a text to show beside it.
     """
     title = printable(title)
     console = Console(stderr=True)
     if quiet or total <= 0:
-        yield lambda done: None
+        yield lambda done, note="": None
     elif console.is_terminal:
         name = TextColumn("{task.description}", markup=False)
         columns = (name, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        with Bar(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
-            yield lambda done: bar.update(task, completed=done)
+
+            def update(done: int, note: str = "") -> None:
+                bar.update(task, completed=done, description=f"{title}: {note}" if note else title)
+
+            yield update
     else:
         yield _Lines(title, total)
 
@@ -123,7 +130,7 @@ class _Lines:
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total, self._last, self._done = title, total, time.monotonic(), 0
 
-    def __call__(self, done: int) -> None:
+    def __call__(self, done: int, note: str = "") -> None:
         now = time.monotonic()
         if not self._done and not done:  # start-up is not part of a step's time
             self._last = now
@@ -131,7 +138,9 @@ class _Lines:
             rate = (done - self._done) / (now - self._last)
             self._last, self._done = now, done
             left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
-            print_message(f"{self._title}: {done} of {self._total}, {rate:.0f}/s{left}")
+            beside = f", {note}" if note else ""
+            digits = 0 if rate >= FAST else 1
+            print_message(f"{self._title}: {done} of {self._total}, {rate:.{digits}f}/s{left}{beside}")
 
 
 def listener(*, quiet: bool) -> Listener:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from pisnn_deploy.cli.console import Row, listener, print_json, print_table
+from pisnn_deploy.cli.console import listener, print_json, print_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIETER
 from pisnn_deploy.project.training import train_to_file
-
-if TYPE_CHECKING:
-    from pisnn_deploy.training.trainer import Trained
 
 
 @click.command("train", context_settings=HELP)
@@ -46,23 +42,5 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
 
         print_json(strict({"model": written, **trained.summary, "wall_seconds": time.perf_counter() - started}))
     elif not quiet:
-        print_table(written or "not written", _rows(trained))
+        print_table(written or "not written", trained.rows)
     training.require_accepted()
-
-
-def _rows(trained: Trained) -> list[Row]:
-    summary, judged = trained.summary, trained.assessment
-    rounding = summary.get("loss_before_rounding")
-    return [
-        ("training", f"{summary['epochs']} epochs, seed {summary['seed']}"),
-        ("training loss", f"{summary['loss_first']:.3g} first, {summary['loss_last']:.3g} last"),
-        *([] if rounding is None else [("before rounding", f"{rounding:.3g}")]),
-        ("held-out loss", f"{judged.loss_before:.3g} before training, {judged.loss_after:.3g} after"),
-        ("held-out error", f"{judged.held_out_error:.2e} after {judged.held_out_steps} PDE steps"),
-        (judged.scheme, f"{judged.scheme_error:.2e} on the same mesh"),
-        ("accepted", f"up to {judged.accept:.2e}"),
-        ("time step", f"{summary['time_step']:.6g}"),
-        *((each.name, f"{each.learned:.6g}, expected {each.wanted:.6g}") for each in judged.coefficients),
-        ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
-        *(("failed", sentence) for sentence in judged.failures),
-    ]

@@ -95,20 +95,28 @@ class FiniteVolumes:
         flows : sequence of float64 array [fields, ..., count + 1]
             One per axis, which is the last one of its array.
         """
+        return self.divergence(self._all_fluxes(state, flows)) + self._reaction(state)
+
+    def fluxes(self, state: Field) -> list[Field]:
+        """Fluxes of the law and of diffusion through all faces, for each axis float64 [fields, ..., count + 1]."""
+        return self._all_fluxes(state, [self.weno_flow(axis, state) for axis in range(len(self.grid.shape))])
+
+    def _all_fluxes(self, state: Field, flows: Sequence[Field]) -> list[Field]:
+        """The law's fluxes with those of diffusion and of the sides."""
         fluxes = [flow.copy() for flow in flows]
         for axis, diffusive in enumerate(self._diffusive_fluxes(state)):
             fluxes[axis] += diffusive
         for axis, sides in enumerate(self.sides):
             sides.set_fluxes(fluxes[axis], np.moveaxis(state, axis + 1, -1))
-        return self._divergence(fluxes) + self._reaction(state)
+        return fluxes
 
     def rates_without_flow(self, state: Field) -> Field:
         """Rate of change of each cell average by diffusion, sources and exchange alone."""
         diffusive = self._diffusive_fluxes(state)
-        return (self._divergence(diffusive) if diffusive else np.zeros(state.shape)) + self._reaction(state)
+        return (self.divergence(diffusive) if diffusive else np.zeros(state.shape)) + self._reaction(state)
 
-    def _divergence(self, fluxes: Sequence[Field]) -> Field:
-        """What fluxes bring to each cell per time."""
+    def divergence(self, fluxes: Sequence[Field]) -> Field:
+        """What fluxes bring to each cell per time, float64 [fields, *shape]."""
         total = np.zeros((self.terms.fields, *self.grid.shape))
         for axis, width in enumerate(self.grid.spacing):
             total -= np.moveaxis(np.diff(fluxes[axis]), -1, axis + 1) / width

@@ -17,6 +17,7 @@ from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
 from pisnn_deploy.laws.solution_names import EXACT, SOLVER, unknown_solution
 from pisnn_deploy.laws.states import States
+from pisnn_deploy.laws.training_options import LawTraining
 from pisnn_deploy.laws.wellposed import judge, values_outside
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS, SIDE_NAMES
 
@@ -104,6 +105,8 @@ class LawSpec(BaseModel):
         Quantum ``2^-bits`` of a field (default: chosen from its range).
     reference : str or None
         ``solver``, the name of an exact solution, or none.
+    training : LawTraining or None
+        Options of the trained method; None for the defaults.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -121,6 +124,7 @@ class LawSpec(BaseModel):
     courant: Annotated[Finite, Field(gt=0, le=1)] | None = None
     quantum_bits: dict[FieldName, Annotated[int, Field(ge=-64, le=64, strict=True)]] = {}
     reference: Name | None = "solver"
+    training: LawTraining | None = None
 
     _law: Law = PrivateAttr()
     _conditions: Conditions = PrivateAttr()
@@ -290,7 +294,7 @@ def law_flaws(document: dict[str, Any]) -> list[Flaw]:
 
 def _siblings(place: tuple[int | str, ...]) -> list[str]:
     """Known fields of the section that a field is in."""
-    forms: dict[str, type[BaseModel]] = {"law": LawText, "domain": Domain}
+    forms: dict[str, type[BaseModel]] = {"law": LawText, "domain": Domain, "training": LawTraining}
     if len(place) == 1:
         return [name for name in LawSpec.model_fields if name != "equation"]
     form = forms.get(str(place[0])) if len(place) == 2 else None

@@ -6,15 +6,20 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
-Progress = Callable[[int], None]
-"""Called with the number of steps done so far."""
+
+class Progress(Protocol):
+    """Called with the number of steps done so far, and perhaps what to show beside it."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Report progress."""
 
 
 @contextmanager
 def _unseen(title: str, total: int) -> Iterator[Progress]:
     """Discard progress."""
-    yield lambda done: None
+    yield lambda done, note="": None
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,13 @@ UNHEARD = Listener()
 """Listener that discards everything."""
 
 
-def listener_of(progress: Progress | None) -> Listener:
+def listener_of(progress: Callable[[int], None] | None) -> Listener:
     """Listener for the Python API: calls the given function, and issues Python warnings."""
 
     def warn(sentence: str) -> None:
         warnings.warn(sentence.removeprefix("warning: "), stacklevel=3)
 
-    return Listener(_unseen if progress is None else lambda title, total: nullcontext(progress), warn)
+    if progress is None:
+        return Listener(_unseen, warn)
+    report: Progress = lambda done, note="": progress(done)  # noqa: E731
+    return Listener(lambda title, total: nullcontext(report), warn)

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import is_lack_of_memory, require_memory
 from pisnn_deploy.core.optional import LAVA_DL, require
+from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.core.reading import SAFETENSORS
+from pisnn_deploy.laws.spec import LawSpec, is_law, read_law
 from pisnn_deploy.project import zoo
-from pisnn_deploy.project.listener import UNHEARD, Listener
+from pisnn_deploy.project.listener import UNHEARD, Listener, Progress
 from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.outputs import check_outputs
 
 if TYPE_CHECKING:
+    from pisnn_deploy.training.laws.training import TrainedFlux
     from pisnn_deploy.training.trainer import Trained
 
 
@@ -35,7 +38,7 @@ class Training:
 
     name: str
     path: Path
-    trained: Trained
+    trained: Trained | TrainedFlux
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -83,25 +86,64 @@ def train_to_file(
     if seed is not None and not 0 <= seed < 1 << 63:
         raise UsageError(f"`seed` {seed}: expected 0 to {(1 << 63) - 1}")
     require_memory("training")
+    named = Path(recipe)
+    path = output or (named.with_suffix(SAFETENSORS) if is_file_name(recipe) else Path(f"{recipe}{SAFETENSORS}"))
+    check_outputs([path], [recipe])
+    state = _State(path.with_name(f"{path.name}.state"), resume, listener)
+    with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as recipe_file:
+        if is_law(read_mapping(recipe_file)):
+            return _train_law(read_law(recipe_file), path, seed, state)
+        return _train_model(recipe_file, path, seed, state)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where an interrupted training is kept, and who hears of it."""
+
+    path: Path
+    resume: bool
+    listener: Listener
+
+    @contextmanager
+    def progress(self, name: str, total: int) -> Iterator[Progress]:
+        """Show progress; says how to go on if it is interrupted, and what saves memory if that runs out."""
+        if self.resume and not self.path.exists():
+            self.listener.say(f"warning: `resume`: there is no {self.path}; training starts from scratch")
+        try:
+            with _memory(), self.listener.progress(f"training {name}", total) as report:
+                yield report
+        except KeyboardInterrupt:
+            if self.path.exists():
+                self.listener.say(f"the state of the training is in {self.path}; go on with `resume`")
+            raise
+
+
+def _train_model(recipe: Path, path: Path, seed: int | None, state: _State) -> Training:
     require("train", LAVA_DL, "torch")
     from pisnn_deploy.training.checkpoint import write_checkpoint
     from pisnn_deploy.training.recipe import read_recipe
     from pisnn_deploy.training.trainer import epochs, train
 
-    named = Path(recipe)
-    path = output or (named.with_suffix(SAFETENSORS) if is_file_name(recipe) else Path(f"{recipe}{SAFETENSORS}"))
-    check_outputs([path], [recipe])
-    with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as recipe_file:
-        read = read_recipe(recipe_file)
-    state_path = path.with_name(f"{path.name}.state")
-    if resume and not state_path.exists():
-        listener.say(f"warning: `resume`: there is no {state_path}; training starts from scratch")
-    with _memory(), listener.progress(f"training {read.model.name}", epochs(read)) as report:
-        on_epoch: Callable[[int, int, float], None] = lambda done, total, loss: report(done)  # noqa: E731
-        trained = train(read, seed=seed, resume=resume, state_path=state_path, on_epoch=on_epoch)
+    read = read_recipe(recipe)
+    with state.progress(read.model.name, epochs(read)) as report:
+        on_epoch: Callable[[int, int, float], None] = lambda done, total, loss: report(done, f"loss {loss:.3g}")  # noqa: E731
+        trained = train(read, seed=seed, resume=state.resume, state_path=state.path, on_epoch=on_epoch)
     training = Training(read.model.name, path, trained)
     if not training.failures:
         write_checkpoint(path, trained.model, trained.summary)
+    return training
+
+
+def _train_law(spec: LawSpec, path: Path, seed: int | None, state: _State) -> Training:
+    from pisnn_deploy.training.checkpoint import write_law_checkpoint
+    from pisnn_deploy.training.laws.training import prepared
+
+    job = prepared(spec, seed)
+    with state.progress(spec.name, job.total) as report:
+        trained = job.run(resume=state.resume, state_path=state.path, on_step=report)
+    training = Training(spec.name, path, trained)
+    if not training.failures:
+        write_law_checkpoint(path, trained.law, trained.summary)
     return training
 
 

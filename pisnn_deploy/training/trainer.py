@@ -53,6 +53,25 @@ class Trained:
     summary: dict[str, Any]
     assessment: Assessment
 
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and texts for a table."""
+        summary, judged = self.summary, self.assessment
+        rounding = summary.get("loss_before_rounding")
+        return [
+            ("training", f"{summary['epochs']} epochs, seed {summary['seed']}"),
+            ("training loss", f"{summary['loss_first']:.3g} first, {summary['loss_last']:.3g} last"),
+            *([] if rounding is None else [("before rounding", f"{rounding:.3g}")]),
+            ("held-out loss", f"{judged.loss_before:.3g} before training, {judged.loss_after:.3g} after"),
+            ("held-out error", f"{judged.held_out_error:.2e} after {judged.held_out_steps} PDE steps"),
+            (judged.scheme, f"{judged.scheme_error:.2e} on the same mesh"),
+            ("accepted", f"up to {judged.accept:.2e}"),
+            ("time step", f"{summary['time_step']:.6g}"),
+            *((each.name, f"{each.learned:.6g}, expected {each.wanted:.6g}") for each in judged.coefficients),
+            ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
+            *(("failed", sentence) for sentence in judged.failures),
+        ]
+
 
 def train(
     recipe: Recipe,

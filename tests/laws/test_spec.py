@@ -227,7 +227,7 @@ FLAWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "mesh": ({"mesh": [8, 8]}, ["mesh: has 2 entries for 1 axes"]),
     "unknown section": ({"bounds": 1}, ["bounds: is unknown; known fields are name, law, domain, initial, range, time, "
-        "mesh, method, scheme, courant, quantum_bits, reference"]),
+        "mesh, method, scheme, courant, quantum_bits, reference, training"]),
     "misspelt section": ({"law__fluxes": {}}, ["law.fluxes: is unknown; did you mean flux?"]),
     "boolean": ({"time": True}, ["time: must be a number, not true"]),
     "upper case": (

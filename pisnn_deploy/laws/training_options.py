@@ -1,0 +1,46 @@
+"""The section `training` of the recipe of a law."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_UNITS = 256
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class LawTraining(BaseModel):
+    """How to train the fluxes of a law.
+
+    Attributes
+    ----------
+    hidden : int or None
+        Hidden units of the network (default: 16, and 16 more for each field and for each axis).
+    half_width : int
+        Cells on each side of a face that its flux depends on.
+    seed : int
+        Random seed of the starts and of the initial networks.
+    starts : int or None
+        Random starts that the training sees (default: 24 on a line, else 10).
+    cells : int or None
+        Cells along each axis of the periodic box of these starts (default: those of the mesh, but at most 96 on a line
+        and 32 else).
+    horizon : int or None
+        PDE steps of the longest rollouts (default: those to the final time, but at most 96 on a line and 24 else).
+    steps : int
+        Gauss-Newton steps on the longest rollouts.
+    accept : float or None
+        Largest accepted error of held-out starts (default: that of Godunov's scheme on the same mesh).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: Annotated[int, Field(ge=2, le=MOST_UNITS, strict=True)] | None = None
+    half_width: Annotated[int, Field(ge=1, le=4, strict=True)] = 3
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
+    starts: Annotated[int, Field(ge=1, le=1024, strict=True)] | None = None
+    cells: Annotated[int, Field(ge=8, le=1024, strict=True)] | None = None
+    horizon: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000, strict=True)] = 16
+    accept: Positive | None = None
