@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.baselines.setting import Setting, setting
 from benchmarks.common import PAGES, ROOT, fill, line, table, times
+from benchmarks.convergence import MESHES, tables
+from benchmarks.convergence import measured as convergence
 from benchmarks.parts.zoo import horizon_steps
 from benchmarks.parts.zoo_measures import Results, measured
 from pisnn_deploy.graph import IntegerGraph
@@ -156,8 +158,22 @@ def page(name: str, results: Results) -> str:
                 for mesh, boundary, count, floating, integer, drift in results.variants
             ),
         ]
-    lines += ["", "Made by `make results`."]
+    lines += ["", *order_of(name), "Made by `make results`."]
     return "\n".join(lines) + "\n"
+
+
+def order_of(name: str) -> list[str]:
+    """Section on the order of convergence."""
+    head = ["## Convergence", ""]
+    if name not in MESHES:
+        return [*head, "Trained for one cell width, because the equation has a length of its own: no other mesh.", ""]
+    about = "Relative L1 errors at T on several meshes, with the order between each and the one before it"
+    return [
+        *head,
+        f"{about}; [convergence](convergence.md) explains the columns and has the picture.",
+        "",
+        *tables(convergence(name)),
+    ]
 
 
 def trained_on(name: str, graph: IntegerGraph) -> str:
@@ -261,7 +277,8 @@ def overview(everything: dict[str, Results]) -> str:
         "[quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
         "[scale.md](scale.md). Speed: [fast.md](fast.md). Millions of PDE steps: [long_horizons.md](long_horizons.md). "
         "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
-        "[stock.md](stock.md). Laws: [laws.md](laws.md), [their goals, and Lava](goals_of_laws.md). Damaged files: "
+        "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Laws: [laws.md](laws.md), "
+        "[their goals, and Lava](goals_of_laws.md). Damaged files: "
         "[fuzzing.md](fuzzing.md).",
         "",
         "Made by `make results`. Each baseline was trained once, on one core.",

@@ -16,10 +16,19 @@ TYPE_CHECKING = False  # as typing's, which takes longer to import than the comm
 if TYPE_CHECKING:
     from typing import Any
 
-    from pisnn_deploy.api import CompiledArtifact, SimulationRun, compile, load, train
+    from pisnn_deploy.api import CompiledArtifact, ConvergenceStudy, SimulationRun, compile, converge, load, train
 
 __version__ = "0.1.0"
-__all__ = ["CompiledArtifact", "SimulationRun", "__version__", "compile", "load", "train"]
+__all__ = [
+    "CompiledArtifact",
+    "ConvergenceStudy",
+    "SimulationRun",
+    "__version__",
+    "compile",
+    "converge",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,19 @@ from pathlib import Path
 from pisnn_deploy.core.errors import UsageError
 
 MEGABYTE = 10**6
-_NUMPY = ("law", "train", "compile", "simulate", "campaign", "verify", "check", "export", "inspect", "doctor")
+_NUMPY = (
+    "law",
+    "train",
+    "compile",
+    "simulate",
+    "converge",
+    "campaign",
+    "verify",
+    "check",
+    "export",
+    "inspect",
+    "doctor",
+)
 NEEDED: Mapping[str, int] = {
     **dict.fromkeys(_NUMPY, 215),
     "pictures": 320,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.layout import window_biases, window_stencil
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
@@ -53,6 +54,19 @@ class FloatGraph:
     reservoirs: NDArray[np.float64]
     initial: NDArray[np.float64]
     send_threshold: int | None = None
+
+    def with_weights_of(self, graph: IntegerGraph) -> FloatGraph:
+        """The same network with the weights of the integer graph that was made of it, without quanta.
+
+        Biases stay as they are: integers round them to the quantum. So what this graph and the integers do differs by
+        the quantum alone.
+        """
+        spec = graph.model_spec
+        weights = [
+            layer.weight * 2.0**-exponent for layer, exponent in zip(graph.operator, spec.weight_exponents, strict=True)
+        ]
+        layers = [replace(layer, weight=weight) for layer, weight in zip(self.layers, weights, strict=True)]
+        return replace(self, spec=spec, layers=tuple(layers))
 
     @property
     def is_linear(self) -> bool:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pisnn_deploy import __version__
 from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model, plain_model
 from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
-from pisnn_deploy.compiler.runner import Report, silent
+from pisnn_deploy.compiler.pipeline import LOWERING, asked
+from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.field_errors import problem_text
@@ -57,6 +58,39 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     """
     if is_recipe_of_law(request.model):
         return compile_law_requested(request, report)
+    read, target, place, options = _prepared(request)
+    graph = compile_model(place.model, options, report)
+    provenance = _provenance(request, read, target, place)
+    warnings = [*place.warnings]
+    if place.mesh_file is not None:
+        quality = two_point_quality(place.mesh_file)
+        warnings += () if quality is None else quality.warnings
+        provenance |= {} if quality is None else {"two_point": quality.to_dict()}
+        provenance |= {} if request.domain.weld is None else {"welded_points": place.mesh_file.welded}
+    warnings += warnings_of(graph, target)
+    return graph, provenance | ({"warnings": warnings} if warnings else {})
+
+
+def lowered(request: CompileRequest) -> Floating:
+    """The trained network on the mesh of a request, before any rounding.
+
+    Parameters
+    ----------
+    request : CompileRequest
+        Not for a law.
+
+    Raises
+    ------
+    UsageError
+        As for `compile_requested`.
+    """
+    _, _, place, options = _prepared(request)
+    floating: Floating = run_passes(place.model, asked(LOWERING, options))[0]
+    return floating
+
+
+def _prepared(request: CompileRequest) -> tuple[ModelRead, Profile, _Place, CompileOptions]:
+    """Model, target, mesh and options of a compilation."""
     target = load_profile(request.profile)
     domain, limits = request.domain, request.limits
     shape = None if domain.mesh is None or domain.on_mesh_file else parse_shape(domain.mesh)
@@ -72,16 +106,7 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     place = _on_mesh_file(domain, read.model) if domain.on_mesh_file else _on_grid(request, read.model, shape)
     limited = _operating_range(place.model.spec.operating_range, limits)
     options = CompileOptions(place.lower, target, request.graph, limited, search=not read.is_integer)
-    graph = compile_model(place.model, options, report)
-    provenance = _provenance(request, read, target, place)
-    warnings = [*place.warnings]
-    if place.mesh_file is not None:
-        quality = two_point_quality(place.mesh_file)
-        warnings += () if quality is None else quality.warnings
-        provenance |= {} if quality is None else {"two_point": quality.to_dict()}
-        provenance |= {} if domain.weld is None else {"welded_points": place.mesh_file.welded}
-    warnings += warnings_of(graph, target)
-    return graph, provenance | ({"warnings": warnings} if warnings else {})
+    return read, target, place, options
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def test_importing_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[] compile\n"
-    assert set(dir(pd)) == {"CompiledArtifact", "SimulationRun", "__version__", "compile", "load", "train"}
+    results = {"CompiledArtifact", "ConvergenceStudy", "SimulationRun"}
+    assert set(dir(pd)) == {*results, "__version__", "compile", "converge", "load", "train"}
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         pd.nothing  # noqa: B018
 

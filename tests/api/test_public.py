@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pisnn_deploy as pd
-from pisnn_deploy.cli.commands import check, export, simulate, train
+from pisnn_deploy.cli.commands import check, converge, export, simulate, train
 from pisnn_deploy.cli.commands import compile as compiling
 from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.core.errors import CheckError, UsageError
@@ -25,6 +25,10 @@ from pisnn_deploy.project.simulate_request import SimulateKeywords, SimulateRequ
 SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "train": (pd.train, ["recipe", "output", "seed", "resume", "progress"]),
     "compile": (pd.compile, ["model", "strict", "options"]),
+    "converge": (
+        pd.converge,
+        ["model", "meshes", "profile", "boundary", "time", "norm", "scheme", "progress"],
+    ),
     "load": (pd.load, ["path"]),
     "save": (pd.CompiledArtifact.save, ["self", "path"]),
     "simulate": (pd.CompiledArtifact.simulate, ["self", "steps", "initial", "strict", "progress", "options"]),
@@ -41,6 +45,7 @@ ON_SCREEN = {"--json", "--quiet", "--help"}
 """What a command prints is what a function returns."""
 ELSEWHERE = {
     "compile": {"--output": "CompiledArtifact.save", "--explain": "graph.history"},
+    "converge": {"--plot": "ConvergenceStudy.plot", "--min-order": "ConvergenceStudy.require_order"},
     "simulate": {"--plot": "SimulationRun.plot", "--report": "SimulationRun.report"},
     "check": {"--format": "checks.formats.FORMATS", "--output": "checks.formats.FORMATS"},
 }
@@ -72,6 +77,7 @@ def test_names_and_signatures(name: str) -> None:
         (check.command, parameters(pd.CompiledArtifact.check_outcomes, CheckKeywords) | {"profile"}),
         (export.command, parameters(pd.CompiledArtifact.export)),
         (train.command, parameters(pd.train)),
+        (converge.command, parameters(pd.converge)),
     ],
 )
 def test_every_option_has_its_counterpart(command: click.Command, keywords: set[str]) -> None:

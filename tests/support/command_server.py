@@ -22,7 +22,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-COMMANDS = "models train compile simulate campaign verify check export inspect profiles doctor completion"
+COMMANDS = "models train compile simulate converge campaign verify check export inspect profiles doctor completion"
 PRELOADED = (
     *(f"pisnn_deploy.cli.commands.{name}" for name in COMMANDS.split()),
     "pisnn_deploy.lava.backend",

@@ -133,11 +133,15 @@ class Block:
         Place of its expressions in the law, for messages.
     multiplies : bool
         Whether products are possible.
+    word : int
+        Signed width of every value.
     """
 
-    def __init__(self, assembly: Assembly, name: str, size: int, where: str, multiplies: bool = True) -> None:
+    def __init__(
+        self, assembly: Assembly, name: str, size: int, where: str, multiplies: bool = True, word: int = WORD
+    ) -> None:
         self.assembly, self.name, self.size = assembly, name, size
-        self.circuit = Circuit(name, where)
+        self.circuit = Circuit(name, where, word)
         self.fixed = FixedPoint(self.circuit, where, multiplies)
         self._taps: dict[str, tuple[Sequence[Tap], int]] = {}
         self._parameters: dict[str, Integers] = {}
@@ -155,8 +159,9 @@ class Block:
             return self.fixed.at(self.array(nothing if constant is None else constant, fraction), fraction)
         low, high = reach(taps, self.size, fraction)
         interval = Interval(int(low.min()), int(high.max()))
-        if interval.bits > WORD:
-            reason = f"a sum of what arrives at {self.name} needs {interval.bits} signed bits; {WORD} are possible"
+        if interval.bits > self.circuit.word:
+            most = self.circuit.word
+            reason = f"a sum of what arrives at {self.name} needs {interval.bits} signed bits; {most} are possible"
             raise TooWide(reason, self.fixed.where)
         port = self.circuit.port(f"port{len(self._taps)}" if self._taps else "arrival", interval)
         self._taps[port] = taps, fraction
@@ -180,12 +185,12 @@ class Block:
         key = name, values.tobytes()
         if key not in self._known:
             largest = float(np.abs(values).max(initial=0.0))
-            self._known[key] = self.array(values, most_fraction(largest))
+            self._known[key] = self.array(values, most_fraction(largest, self.circuit.word))
         return self._known[key]
 
     def send(self, value: Real, fraction: int) -> int:
         """Send a value with some fraction bits, or as many as fit; returns its number among the block's signals."""
-        sent = self.fixed.at(value, min(fraction, most_fraction(self.fixed.largest(value))))
+        sent = self.fixed.at(value, min(fraction, most_fraction(self.fixed.largest(value), self.circuit.word)))
         if not isinstance(sent.operand, str) or sent.operand in {*self.circuit.ports, *self.circuit.parameters}:
             sent = Fixed(self.circuit.named(sent.operand), sent.fraction)
         self._outputs.append(sent)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap, divided
-from pisnn_deploy.compiler.construct.circuit import WORD
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import from_triplets
@@ -105,11 +104,11 @@ def fraction_of_rates(plan: Plan, way: Way) -> int:
         current = largest * 2.0**fraction + roundings
         if guard and fraction > most:
             continue
-        if 1 <= exponent <= MOST_EXPONENT and current + 2.0 ** (exponent - 1) < 2.0 ** (WORD - 1):
+        if 1 <= exponent <= MOST_EXPONENT and current + 2.0 ** (exponent - 1) < 2.0 ** (plan.word - 1):
             return fraction
     excess = largest * 2.0**bits + roundings + 2.0 ** (plan.clock.exponent - 1)
     terms = ", ".join(dict.fromkeys(term.block.fixed.where for term in way.terms)) or way.name
-    raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (WORD - 1))))), terms)
+    raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (plan.word - 1))))), terms)
 
 
 def add_channels(plan: Plan, ways: Sequence[Way], holders: Mapping[str, int]) -> tuple[Channels, ...]:

@@ -13,7 +13,7 @@ from pisnn_deploy.programs.language import MAX_TABLE_ENTRIES, SIGNATURES, Operan
 from pisnn_deploy.programs.whole import Whole
 
 WORD = 24
-"""Signed width of every named value; products have twice as many bits before their shift."""
+"""Signed width of every named value for the targets; products have twice as many bits before their shift."""
 _PRODUCT = 63
 
 
@@ -40,10 +40,12 @@ class Circuit:
         Name of its programs.
     where : str
         Place in the law, for messages.
+    word : int
+        Signed width of every named value.
     """
 
-    def __init__(self, name: str, where: str = "") -> None:
-        self.name, self.where = name, where
+    def __init__(self, name: str, where: str = "", word: int = WORD) -> None:
+        self.name, self.where, self.word = name, where, word
         self.ports: list[str] = []
         self.parameters: list[str] = []
         self.operations: list[Operation] = []
@@ -92,8 +94,8 @@ class Circuit:
         arguments: list[object] = [self.interval(o) for o in operands[: _values(name)]]
         arguments += [self._entries(str(o)) if name == "table" else o for o in operands[_values(name) :]]
         interval: Interval = getattr(reader, name)(*arguments)
-        if interval.bits > WORD or any(product.bits > _PRODUCT for product in reader.products):
-            raise TooWide(f"{name} needs {interval.bits} signed bits; {WORD} are possible", self.where)
+        if interval.bits > self.word or any(product.bits > _PRODUCT for product in reader.products):
+            raise TooWide(f"{name} needs {interval.bits} signed bits; {self.word} are possible", self.where)
         result = f"v{len(self.operations)}"
         self.operations.append(Operation((result,), name, operands))
         self.intervals[result] = interval
@@ -106,7 +108,7 @@ class Circuit:
         Where half a unit more would leave the word, the same result takes an operation more.
         """
         half = 1 << (shift - 1)
-        if self.interval(operand).upper + half < 1 << (WORD - 1):
+        if self.interval(operand).upper + half < 1 << (self.word - 1):
             return self.apply("asr", self.apply("add", operand, half), shift)
         if shift == 1:
             return self.apply("neg", self.apply("asr", self.apply("neg", operand), 1))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Assembly, Signal
 from pisnn_deploy.compiler.construct.channels import TooFine, Way, add_channels
-from pisnn_deploy.compiler.construct.circuit import TooWide
+from pisnn_deploy.compiler.construct.circuit import WORD, TooWide
 from pisnn_deploy.compiler.construct.diffusion import diffusion
 from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
 from pisnn_deploy.compiler.construct.grid import Grid
@@ -34,17 +34,17 @@ from pisnn_deploy.programs.interval import Interval
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-FINEST = 19
-"""Bits of the magnitude of a mass in the first attempt."""
+HEADROOM = 5
+"""Bits of a word that the magnitude of a mass leaves in the first attempt."""
 MOST_ATTEMPTS = 24
 
 
-def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True) -> IntegerGraph:
+def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True, word: int = WORD) -> IntegerGraph:
     """Build the integer graph of a law.
 
     Holders are named like their fields. Channels are ``<field>-flux`` (all axes), and one population for each source
     and exchange; what drives them is computed by populations without states. Quanta are as fine as masses, currents and
-    everything that programs compute fit 24 bits.
+    everything that programs compute fit a word.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
         Cells along each axis.
     multiplies : bool
         Whether the target's neurons multiply two values; without that, functions of one value are plain tables.
+    word : int
+        Signed width of every value; entries of tables have at most 24 bits whatever it is.
 
     Returns
     -------
@@ -74,11 +76,22 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True)
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
     time = clock(pace(speeds, grid.spacing, spec.side_coefficients), grid, law, spec.courant, spec.time)
-    bits = _first_bits(spec, law)
+    bits = _first_bits(spec, law, word)
     scheme = _scheme(spec, law)
     for attempt in range(MOST_ATTEMPTS):
         plan = Plan(
-            law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), speeds.fastest, scheme, multiplies
+            law,
+            grid,
+            spec.range,
+            spec.conditions,
+            bits,
+            {},
+            time,
+            Assembly(),
+            speeds.fastest,
+            scheme,
+            multiplies,
+            word,
         )
         _require_quanta(spec, plan)
         try:
@@ -116,7 +129,7 @@ def _require_quanta(spec: LawSpec, plan: Plan) -> None:
         count = (high - low) * 2.0 ** plan.bits[name]
         if name in plan.bits and count < FEWEST_QUANTA:
             others = sorted(_joined(plan.law, name) - {name})
-            reason = f"it exchanges quanta with {', '.join(others)}" if others else "its words have 24 bits"
+            reason = f"it exchanges quanta with {', '.join(others)}" if others else f"its words have {plan.word} bits"
             reason = "quantum_bits says so" if name in spec.quantum_bits else reason
             raise UsageError(
                 f"range.{name}: {low:.9g} to {high:.9g} is only {count:.3g} quanta, because {reason}; write the law in "
@@ -155,9 +168,11 @@ def _side_of_several(spec: LawSpec, law: Law) -> str | None:
     return None
 
 
-def _first_bits(spec: LawSpec, law: Law) -> dict[str, int]:
+def _first_bits(spec: LawSpec, law: Law, word: int) -> dict[str, int]:
     """Fraction bits of each field by its range; fields that exchange something share a quantum."""
-    bits = {name: FINEST - int(np.ceil(np.log2(max(abs(end) for end in spec.range[name])))) for name in law.fields}
+    bits = {
+        name: word - HEADROOM - int(np.ceil(np.log2(max(abs(end) for end in spec.range[name])))) for name in law.fields
+    }
     bits |= spec.quantum_bits
     for exchange in law.exchange:
         joined = _joined(law, exchange.source_field)

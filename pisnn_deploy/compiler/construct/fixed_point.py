@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pisnn_deploy.compiler.construct.circuit import WORD, Circuit, TooWide
+from pisnn_deploy.compiler.construct.circuit import Circuit, TooWide
 from pisnn_deploy.compiler.construct.kinds_of_expressions import (
     factors,
     is_linear,
@@ -33,7 +33,6 @@ from pisnn_deploy.laws.expression import Call, Expression, Number, Symbol, evalu
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.language import Operand
 
-_MAGNITUDE = WORD - 1
 _MOST_DIGITS = 8
 """Powers of two of which a constant is the sum where nothing multiplies."""
 MOST_SPLITS = 3
@@ -179,11 +178,11 @@ class FixedPoint:
     def at(self, value: Real, fraction: int, rounded: bool = True) -> Fixed:
         """The value with another number of fraction bits."""
         if isinstance(value, float):
-            return Fixed(_nearest(value, fraction, self.where), fraction)
+            return Fixed(_nearest(value, fraction, self.where, self.circuit.word), fraction)
         shift = value.fraction - fraction
         if shift <= 0:
             return Fixed(self.circuit.apply("shl", value.operand, -shift), fraction)
-        if shift > WORD:
+        if shift > self.circuit.word:
             return Fixed(0, fraction)  # every word is less than half of a unit
         if rounded:
             return Fixed(self.circuit.rounded(value.operand, shift), fraction)
@@ -199,7 +198,7 @@ class FixedPoint:
     def _aligned(self, first: Real, second: Real, largest: float) -> tuple[Fixed, Fixed]:
         """Both values with the same fraction bits, as many as one of them has and as fit a value up to `largest`."""
         fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
-        most = most_fraction(largest)
+        most = most_fraction(largest, self.circuit.word)
         common = min(max(fractions, default=most), most)
         a, b = (self.at(value, common, rounded=self.is_unbiased) for value in (first, second))
         return a, b
@@ -232,7 +231,7 @@ class FixedPoint:
         if not self.multiplies:
             return self._shifted(value, factor)
         # The largest value decides how many fraction bits fit; the constant has at most 22 bits.
-        fraction = most_fraction(self.largest(value) * abs(factor))
+        fraction = most_fraction(self.largest(value) * abs(factor), self.circuit.word)
         bits = 22 - exponent
         shift = value.fraction + bits - fraction
         if shift < 0:
@@ -264,7 +263,7 @@ class FixedPoint:
         a, b = self.interval(first), self.interval(second)
         largest = max(abs(x * y) for x in (a.lower, a.upper) for y in (b.lower, b.upper)) or 1
         both = first.fraction + second.fraction
-        fraction = most_fraction(largest * 2.0**-both)
+        fraction = most_fraction(largest * 2.0**-both, self.circuit.word)
         shift = both - fraction
         if shift < 0:
             fraction, shift = both, 0
@@ -384,8 +383,8 @@ class FixedPoint:
         return Fixed(operand, fraction)
 
 
-def _nearest(value: float, fraction: int, where: str) -> int:
+def _nearest(value: float, fraction: int, where: str, word: int) -> int:
     nearest = round(value * 2.0**fraction)
-    if abs(nearest) >= 1 << _MAGNITUDE:
-        raise TooWide(f"the constant {value:g} needs more than {WORD} bits with {fraction} fraction bits", where)
+    if abs(nearest) >= 1 << (word - 1):
+        raise TooWide(f"the constant {value:g} needs more than {word} bits with {fraction} fraction bits", where)
     return nearest

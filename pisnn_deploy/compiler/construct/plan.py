@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Assembly, Block, Signal
+from pisnn_deploy.compiler.construct.circuit import WORD
 from pisnn_deploy.compiler.construct.fixed_point import Fixed
 from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.laws.conditions import Conditions
@@ -67,6 +68,8 @@ class Plan:
         ``muscl``, ``linear`` or ``wide``.
     multiplies : bool
         Whether programs may multiply two values.
+    word : int
+        Signed width of every value that is computed.
     levels : dict of str to Signal
         Levels made so far that several populations use.
     changes : dict of str to list of Signal
@@ -84,12 +87,13 @@ class Plan:
     speeds: tuple[float, ...]
     scheme: str = "muscl"
     multiplies: bool = True
+    word: int = WORD
     levels: dict[str, Signal] = field(default_factory=dict)
     changes: dict[str, list[Signal]] = field(default_factory=dict)
 
     def block(self, name: str, size: int, where: str) -> Block:
         """Neurons to compute with."""
-        return Block(self.assembly, name, size, where, self.multiplies)
+        return Block(self.assembly, name, size, where, self.multiplies, self.word)
 
     def known(self, expression: Expression, places: Mapping[str, Floats]) -> dict[str, Floats]:
         """Values of the known functions of place that an expression names, at some places."""

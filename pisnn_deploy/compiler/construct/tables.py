@@ -36,10 +36,10 @@ _SQUARED_BITS = 9
 """Bits of the place within a piece that a product by a table of squares sees."""
 
 
-def most_fraction(largest: float) -> int:
+def most_fraction(largest: float, word: int) -> int:
     """Most fraction bits of values up to `largest` in a word, with room for one unit of rounding."""
-    fraction = WORD - 1 - math.frexp(largest)[1]
-    return fraction if largest * 2.0**fraction + 1 < 1 << (WORD - 1) else fraction - 1
+    fraction = word - 1 - math.frexp(largest)[1]
+    return fraction if largest * 2.0**fraction + 1 < 1 << (word - 1) else fraction - 1
 
 
 def piece_bits(interval: Interval) -> int:
@@ -130,7 +130,7 @@ def interpolated(
         raise Undefined(float(place))
     entries = _extended(entries, knots, interval.upper, bits)
     largest = float(np.abs(entries).max() + np.abs(np.diff(entries)).max(initial=0.0))
-    fraction = most_fraction(largest)
+    fraction = most_fraction(largest, WORD)  # entries have no more bits, however wide words are
     limit = (1 << (WORD - 1)) - 1
     numbers = np.clip(np.rint(entries * 2.0**fraction), -limit, limit).astype(np.int64)
     offset = circuit.apply("sub", operand, interval.lower)

@@ -1,0 +1,174 @@
+"""A model or a law on one of several meshes: what its integers, the same scheme without quanta, and floats compute."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pisnn_deploy.compiler.construct import construct
+from pisnn_deploy.compiler.construct.circuit import WORD
+from pisnn_deploy.compiler.passes.construct import quantum_bits
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.laws.baselines import SCHEMES, baseline
+from pisnn_deploy.laws.expression import Number
+from pisnn_deploy.laws.problem import Solution
+from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.laws.start import Fields
+from pisnn_deploy.project.compilation import compile_requested, lowered
+from pisnn_deploy.project.law_compilation import is_recipe_of_law
+from pisnn_deploy.project.law_solution import law_solution
+from pisnn_deploy.project.own_problem import problem_of
+from pisnn_deploy.project.request import CompileRequest
+from pisnn_deploy.target import load_profile
+
+FINER_BITS = 4
+"""Bits by which the quanta and words of a law are finer where they stand for none."""
+
+
+class MeshCase(Protocol):
+    """A model or a law that is compiled for a mesh."""
+
+    @property
+    def graph(self) -> IntegerGraph:
+        """The integers."""
+
+    @property
+    def without_quantum_is(self) -> str:
+        """What `without_quantum` computes."""
+
+    @property
+    def floats_are(self) -> str:
+        """What `floats` computes."""
+
+    def solution(self, steps: int) -> tuple[Solution | None, str]:
+        """Reference after a number of PDE steps, or None and why there is none."""
+
+    def without_quantum(self, steps: int) -> Fields | None:
+        """Fields of the same scheme without quanta after a number of PDE steps; None where it cannot be had."""
+
+    def floats(self, steps: int) -> tuple[Fields, Solution] | None:
+        """Fields of the float scheme and the reference at its own time; None where it has none."""
+
+
+def mesh_case(request: CompileRequest, scheme: str | None) -> MeshCase:
+    """Compile a model or a law for a mesh.
+
+    Parameters
+    ----------
+    scheme : str or None
+        Float scheme beside a law, a key of `SCHEMES` (default: that of its equation); models are compared with the
+        trained network in floats.
+
+    Raises
+    ------
+    UsageError
+        It cannot be compiled, or the scheme is unknown or not for it.
+    """
+    if not is_recipe_of_law(request.model):
+        if scheme is not None:
+            raise UsageError("`scheme` is for laws; a model is compared with its trained network in floats")
+        floating = lowered(request)
+        if not isinstance(floating, FloatGraph):
+            raise UsageError("convergence is measured on grids of equal cells, without materials")
+        return _ModelCase(compile_requested(request)[0], floating)
+    if scheme is not None and scheme not in SCHEMES:
+        raise UsageError(f"`scheme` {scheme!r}: expected one of {', '.join(SCHEMES)}")
+    graph = compile_requested(request)[0]
+    multiplies = load_profile(request.profile).microcode.multiply.value is not False
+    return _LawCase(graph, graph.spec, multiplies, scheme)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _ModelCase:
+    graph: IntegerGraph
+    floating: FloatGraph
+
+    @property
+    def without_quantum_is(self) -> str:
+        return "integer weights in float64"
+
+    @property
+    def floats_are(self) -> str:
+        return "trained network in float64"
+
+    def solution(self, steps: int) -> tuple[Solution | None, str]:
+        return self._solution(steps * self.graph.time_step)
+
+    def _solution(self, time: float) -> tuple[Solution | None, str]:
+        (field,), graph, own = self.graph.fields, self.graph, problem_of(self.graph)
+        exact = own.reference(graph.grid, graph.reservoir_values(), time)
+        if exact is None:
+            return None, f"no exact solution of {own.name} is known with these sides"
+        error = own.reference_error(graph.grid, graph.reservoir_values(), time)
+        return Solution({field.name: exact}, {field.name: error or 0.0}, f"exact solution of {own.name}"), ""
+
+    def without_quantum(self, steps: int) -> Fields:
+        return self._fields(self.floating.with_weights_of(self.graph), steps)
+
+    def floats(self, steps: int) -> tuple[Fields, Solution] | None:
+        known, _ = self._solution(steps * self.floating.time_step)
+        return None if known is None else (self._fields(self.floating, steps), known)
+
+    def _fields(self, floating: FloatGraph, steps: int) -> Fields:
+        values = next(itertools.islice(floating.fields(), steps, None))
+        return {self.graph.sole_field.name: values[: floating.mesh.cells]}
+
+
+@dataclass(frozen=True)
+class _LawCase:
+    graph: IntegerGraph
+    spec: LawSpec
+    multiplies: bool
+    chosen: str | None
+
+    @property
+    def without_quantum_is(self) -> str:
+        return f"quanta and words finer by {FINER_BITS} bits"
+
+    @property
+    def floats_are(self) -> str:
+        return f"{self._scheme}, {SCHEMES[self._scheme].description}, in float64"
+
+    @property
+    def _scheme(self) -> str:
+        flows = any(flux != Number(0.0) for fluxes in self.spec.parsed().flux for flux in fluxes.values())
+        return self.chosen or ("muscl" if flows else "central")
+
+    def solution(self, steps: int) -> tuple[Solution | None, str]:
+        known, reason = law_solution(self.graph, self.spec, steps)
+        if known is None:
+            return None, reason or f"the recipe of {self.spec.name} names no reference"
+        return Solution(_flat(known.fields), known.errors, known.basis), ""
+
+    def without_quantum(self, steps: int) -> Fields | None:
+        bits = {field.name: quantum_bits(field.value_per_quantum) + FINER_BITS for field in self.graph.fields}
+        spec = self.spec.model_copy(update={"quantum_bits": bits})
+        try:
+            graph = construct(spec, self.graph.mesh.shape, multiplies=self.multiplies, word=WORD + FINER_BITS)
+        except UsageError:  # what limits the quantum has no wider words
+            return None
+        semantics = Semantics(graph)
+        states = semantics.begin()
+        for step in range(steps):
+            states, _ = semantics.advance(states, step)
+        fields = {field.name: next(iter(states[field.holder].values()))[: field.cells] for field in graph.fields}
+        return {field.name: field.values(fields[field.name]) for field in graph.fields}
+
+    def floats(self, steps: int) -> tuple[Fields, Solution] | None:
+        known, _ = self.solution(steps)
+        if known is None:
+            return None
+        try:
+            result = baseline(self._scheme, self.spec, self.graph.mesh.shape, steps * self.graph.time_step)
+        except UsageError:  # unstable
+            return None
+        return _flat(result.fields), known
+
+
+def _flat(fields: Fields) -> Fields:
+    return {name: np.asarray(values, np.float64).reshape(-1) for name, values in fields.items()}
