@@ -142,8 +142,8 @@ def command(
 ) -> None:
     """Compile MODEL to an artifact (.pisnn).
 
-    MODEL is a checkpoint (.safetensors or .pt), the name of a model of the zoo, the recipe of a law (YAML with a
-    section `law`), or a flux network trained elsewhere (ONNX, lava-dl's netx or NIR).
+    MODEL is a checkpoint of a model or law (.safetensors or .pt), the name of a model of the zoo, the recipe of a law
+    (YAML with a section `law`), or a flux network trained elsewhere (ONNX, lava-dl's netx or NIR).
 
     \b
     Examples:

@@ -35,11 +35,13 @@ def command() -> None:
 def show(recipe: str, mesh: str | None, latex: bool, as_json: bool, quiet: bool) -> None:
     """Show what RECIPE means: equations, speeds, time step, graph.
 
-    RECIPE is a YAML file with a section law, or a name of the zoo. Of a trained model, the equation is shown.
+    RECIPE is a YAML file with a section law, the checkpoint of a trained law, or a name of the zoo. Of a trained
+    model, the equation is shown.
 
     \b
     Examples:
       pisnn-deploy law show my_law.yaml
+      pisnn-deploy law show my_law.safetensors
       pisnn-deploy law show my_law.yaml --mesh 256 --json
       pisnn-deploy law show heat1d --latex
     """
@@ -79,6 +81,9 @@ def print_law(recipe: str, meaning: Understood) -> None:
 
         sides: list[Row] = [*side_texts(spec.conditions).items()]
         print_table("boundary", sides, ("side", "condition"))
+    if meaning.fluxes is not None:
+        columns = ("axis", "hidden neurons", "cells seen", "weights", "outputs")
+        print_table("trained fluxes", _networks(meaning), columns)
     print_table("over the range", _rates(meaning), ("rate", "value", "largest where"))
     if meaning.steps is not None:
         print_table("time step", _steps(meaning))
@@ -93,6 +98,21 @@ def print_law(recipe: str, meaning: Understood) -> None:
         print_table("ledgers", ledgers, ("field", "ledger", "reservoirs"))
     if meaning.problem:
         print_message(f"warning: {recipe}: cannot be compiled: {meaning.problem}")
+
+
+def _networks(meaning: Understood) -> list[Row]:
+    fluxes = meaning.fluxes
+    assert fluxes is not None
+    return [
+        (
+            coordinate,
+            str(network.bias.size),
+            str(len(network.offsets)),
+            f"multiples of 2^{-network.weight_exponent}",
+            f"multiples of 2^{-network.output_exponent}",
+        )
+        for coordinate, network in zip(meaning.law.coordinates, fluxes.networks, strict=True)
+    ]
 
 
 def _names(law: Law) -> list[Row]:
@@ -133,7 +153,7 @@ class _Units:
 
 
 def _steps(meaning: Understood) -> list[Row]:
-    from pisnn_deploy.project.laws import courant_text
+    from pisnn_deploy.project.laws import reason_of_step
 
     steps, spec = meaning.steps, meaning.spec
     assert steps is not None and spec is not None
@@ -142,7 +162,7 @@ def _steps(meaning: Understood) -> list[Row]:
     rows: list[Row] = [
         ("mesh", f"{'x'.join(map(str, steps.mesh))} cells of {' x '.join(map(_number, steps.spacing))}{unit('m')}"),
         ("time step", _number(step) + unit("s")),
-        ("because", f"it keeps step * (waves + diffusion + reactions) at {courant_text(spec)}"),
+        ("because", reason_of_step(spec)),
     ]
     for name, rate in rates.items():
         limiting = ", the largest" if name == steps.pace.limit else ""
@@ -182,6 +202,13 @@ def _plain(meaning: Understood) -> dict[str, object]:
     if spec is not None:
         plain["spec"] = spec.model_dump(mode="json")
         plain["problem"] = meaning.problem or None
+    if meaning.fluxes is not None:
+        plain["fluxes"] = {
+            "hidden": [int(network.bias.size) for network in meaning.fluxes.networks],
+            "cells_seen": [len(network.offsets) for network in meaning.fluxes.networks],
+            "time_step": meaning.fluxes.time_step,
+            "spacing": list(meaning.fluxes.spacing),
+        }
     if steps is not None:
         plain["time_step"] = {
             "mesh": list(steps.mesh),

@@ -13,6 +13,7 @@ from pisnn_deploy.compiler.runner import Report, run_passes, silent
 from pisnn_deploy.compiler.search import better_kernel, better_threshold, finest_that_fits
 from pisnn_deploy.core.errors import DoesNotFit, UnstableError, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.laws.flux_network import TrainedFluxes
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.physics.model import Model
 
@@ -51,7 +52,11 @@ def compile_integers(graph: IntegerGraph, options: CompileOptions, report: Repor
 
 
 def compile_law(
-    spec: LawSpec, shape: tuple[int, ...], options: CompileOptions, report: Report = silent
+    spec: LawSpec,
+    shape: tuple[int, ...],
+    options: CompileOptions,
+    report: Report = silent,
+    fluxes: TrainedFluxes | None = None,
 ) -> IntegerGraph:
     """Compile a law for a grid and a target.
 
@@ -66,6 +71,8 @@ def compile_law(
         Those of the graph and the profile count.
     report : callable
         As for `compile_model`.
+    fluxes : TrainedFluxes, optional
+        Of a law whose method is ``trained``.
 
     Returns
     -------
@@ -80,7 +87,7 @@ def compile_law(
         The graph does not fit the target; the message names the pass.
     """
     multiplies = options.profile.microcode.multiply.value is not False
-    constructed, records = run_passes(spec, (Construct(shape, multiplies),), report)
+    constructed, records = run_passes(spec, (Construct(shape, multiplies, fluxes),), report)
     graph = replace(constructed, history=records)
     try:
         return compile_integers(graph, options, report)

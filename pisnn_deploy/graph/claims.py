@@ -39,6 +39,7 @@ Method = Literal[
     "operating-windows",
     "no-theorem",
     "constant-states",
+    "trained-states",
 ]
 Figure = int | float
 FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
@@ -74,6 +75,8 @@ _SENTENCES: dict[Method, str] = {
     "windows; every run checks this at every PDE step and stops at the first value outside",
     "constant-states": "at {states} constant states the packets of all {terms} fluxes, sources and exchanges are those "
     "of the law, {flux_error:.2%} of the largest off at most",
+    "trained-states": "at {states} constant states the packets of all {terms} trained fluxes, sources and exchanges "
+    "were measured to be {flux_error:.2%} of the largest off those of the law at most",
     "no-theorem": "not claimed: no theorem covers graphs of a law",
 }
 LARGEST_DEVIATION = 0.05
@@ -131,11 +134,14 @@ class Claim(Stored):
                 "; two points give the law's flux where lines between centres are normal to faces, here they are up to "
                 f"{figures['largest_angle']:.3g} degrees off, {figures['mean_angle']:.3g} on average"
             )
-        if self.method == "constant-states":
+        if self.method in ("constant-states", "trained-states"):
             if "gradients" in self.figures:
                 text += f", and so are {self.figures['gradients']} diffusive fluxes at constant gradients, "
                 text += f"{self.figures.get('gradient_error', math.nan):.2%} off at most"
-            text += "; other differences in space, and the sides, are not covered"
+            if self.method == "trained-states":
+                text += "; other states, differences in space, and the sides, are not covered"
+            else:
+                text += "; other differences in space, and the sides, are not covered"
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
             text += ", including what reservoirs add"
         if self.method == "states" and "drift" in self.figures:

@@ -221,7 +221,7 @@ def _name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
 
 def computed_names(fields: Sequence[str]) -> re.Pattern[str]:
     """Names that the construction may give to populations, so that no source and no exchange can have them."""
-    return re.compile(rf"(?:rates|face|predictor)(?:-.*)?|(?:{'|'.join(fields)})-(?!source$|to-).*")
+    return re.compile(rf"(?:rates|face|hidden|predictor)(?:-.*)?|(?:{'|'.join(fields)})-(?!source$|to-).*")
 
 
 def _term_name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:

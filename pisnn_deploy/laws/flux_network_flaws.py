@@ -16,8 +16,9 @@ LARGEST_VALUE = 2.0**24
 """Of a bias or a constant, in units of the scales."""
 MOST_HIDDEN = 4096
 MOST_POSITIONS = 1024
-FARTHEST = 32
-"""Cells between a face and a cell of its window along each axis."""
+FARTHEST = 6
+"""Cells between a face and a cell of its window along each axis; farther faces see nothing beyond a side, which the
+claim on the equation relies on."""
 
 
 def trained_flaws(law: TrainedLaw) -> list[Flaw]:

@@ -27,7 +27,8 @@ from pisnn_deploy.mesh import MeshFile, parse_shape, read_mesh_file, two_point_q
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
-from pisnn_deploy.project.law_compilation import compile_law_requested, is_recipe_of_law
+from pisnn_deploy.project.law_compilation import compile_law_requested
+from pisnn_deploy.project.law_file import read_law_model
 from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
 from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
 from pisnn_deploy.target import Profile, digest_of_profile, load_profile
@@ -56,8 +57,9 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     UsageError
         A field of the request cannot be used; the message names it.
     """
-    if is_recipe_of_law(request.model):
-        return compile_law_requested(request, report)
+    law = read_law_model(request.model)
+    if law is not None:
+        return compile_law_requested(request, law, report)
     read, target, place, options = _prepared(request)
     graph = compile_model(place.model, options, report)
     provenance = _provenance(request, read, target, place)

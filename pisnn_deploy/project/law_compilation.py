@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +16,25 @@ from pisnn_deploy.compiler.runner import Report, silent
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import available_memory
-from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.laws.spec import LawSpec, is_law, law_from_mapping
+from pisnn_deploy.laws.flux_network import TrainedFluxes
+from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import parse_shape
-from pisnn_deploy.project import zoo
-from pisnn_deploy.project.conditions import is_yaml
 from pisnn_deploy.project.keywords import leaves
-from pisnn_deploy.project.model_file import is_file_name
+from pisnn_deploy.project.law_file import LawRead
 from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.target import digest_of_profile, load_profile
 
 
-def is_recipe_of_law(model: str) -> bool:
-    """Whether a model is a YAML file with a section `law`, or a law of the zoo."""
-    if not is_file_name(model):
-        return model in zoo.laws()
-    return is_yaml(model) and Path(model).is_file() and is_law(read_mapping(Path(model)))
-
-
-def compile_law_requested(request: CompileRequest, report: Report = silent) -> tuple[IntegerGraph, dict[str, Any]]:
+def compile_law_requested(
+    request: CompileRequest, law: LawRead, report: Report = silent
+) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a request for a law.
 
     Parameters
     ----------
-    request : CompileRequest
-        `is_recipe_of_law` holds for its model.
+    law : LawRead
+        What the model of the request is.
     report : callable
         Called with the name of each pass that has run and its seconds.
 
@@ -57,17 +48,13 @@ def compile_law_requested(request: CompileRequest, report: Report = silent) -> t
     UsageError
         The recipe is wrong, or an option repeats what it says.
     """
-    with nullcontext(Path(request.model)) if is_file_name(request.model) else zoo.recipe_path(request.model) as path:
-        content, digest = read_mapping(path), hashlib.sha256(path.read_bytes()).hexdigest()
-    target, spec = load_profile(request.profile), law_from_mapping(path, content)
-    if spec.method != "constructed":
-        raise UsageError(f"{path}: method {spec.method}: only constructed laws can be compiled")
-    shape = _shape(request, path, spec.mesh)
-    _require_memory(spec, shape)
-    graph = compile_law(spec, shape, CompileOptions(None, target, request.graph), report)
+    target, spec = load_profile(request.profile), law.spec
+    shape = _shape(request, law.path, spec.mesh)
+    _require_memory(spec, shape, law.fluxes)
+    graph = compile_law(spec, shape, CompileOptions(None, target, request.graph), report, law.fluxes)
     provenance: dict[str, Any] = {
         "model": spec.name,
-        "model_sha256": digest,
+        "model_sha256": law.sha256,
         "options": {
             "mesh": "x".join(map(str, shape)),
             "profile": target.name,
@@ -111,13 +98,17 @@ SMALL = 16
 """Cells along an axis of a small mesh that shows how many synapses a cell has."""
 
 
-def _require_memory(spec: LawSpec, shape: tuple[int, ...]) -> None:
+def _require_memory(spec: LawSpec, shape: tuple[int, ...], fluxes: TrainedFluxes | None) -> None:
     """Refuse a mesh that needs more memory than is free."""
     available, cells = available_memory(), math.prod(shape)
-    if available is None or cells * BYTES_PER_CELL <= available:
+    if available is None or (fluxes is None and cells * BYTES_PER_CELL <= available):
         return
-    small = construct(spec, tuple(min(count, SMALL) for count in shape))
-    synapses = sum(synapse.entries for synapse in small.synapses) / small.mesh.cells
+    if fluxes is None:
+        small = construct(spec, tuple(min(count, SMALL) for count in shape))
+        synapses = sum(synapse.entries for synapse in small.synapses) / small.mesh.cells
+    else:
+        weights = [weight for network in fluxes.networks for weight in (network.weight, network.output)]
+        synapses = float(sum(np.count_nonzero(weight) for weight in weights))
     needed = cells * synapses * BYTES_PER_SYNAPSE
     if needed > available:
         raise UsageError(

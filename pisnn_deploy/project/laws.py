@@ -13,8 +13,10 @@ from pisnn_deploy.compiler.pipeline import asked
 from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.formats.reading import format_of
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.laws.equations import equations, latex_equations
+from pisnn_deploy.laws.flux_network import TrainedFluxes, TrainedLaw
 from pisnn_deploy.laws.law import Law
 from pisnn_deploy.laws.pace import COURANT, Pace, pace
 from pisnn_deploy.laws.spec import LawSpec, is_law, law_from_mapping
@@ -23,7 +25,10 @@ from pisnn_deploy.laws.states import States
 from pisnn_deploy.laws.wellposed import Posedness, judge
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.physics.laws import law_of
+from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.project import zoo
+from pisnn_deploy.project.conditions import is_yaml
+from pisnn_deploy.project.model_file import CHECKPOINT
 from pisnn_deploy.target import DEFAULT, load_profile
 
 
@@ -95,6 +100,8 @@ class Understood:
         Field, name, and number of reservoirs.
     problem : str
         Why there is no graph, or why it does not fit the target; empty if it does.
+    fluxes : TrainedFluxes or None
+        Of a checkpoint.
     """
 
     name: str
@@ -109,6 +116,7 @@ class Understood:
     populations: tuple[PopulationSize, ...] = ()
     ledgers: tuple[tuple[str, str, int], ...] = ()
     problem: str = ""
+    fluxes: TrainedFluxes | None = None
 
 
 def understood(name: str, mesh: str | None = None) -> Understood:
@@ -117,7 +125,8 @@ def understood(name: str, mesh: str | None = None) -> Understood:
     Parameters
     ----------
     name : str
-        Recipe with a section ``law`` or ``model``, or a name of the zoo. Of a trained model, the equation is shown.
+        Recipe with a section ``law`` or ``model``, checkpoint, or a name of the zoo. Of a trained model, the equation
+        is shown.
     mesh : str, optional
         Cells along each axis, such as ``64x64``; the recipe's own without.
 
@@ -129,22 +138,37 @@ def understood(name: str, mesh: str | None = None) -> Understood:
     path = Path(name)
     if path.suffix or path.exists():
         return _of_file(path, mesh)
-    with zoo.recipe_path(name) as path:
+    with zoo.law_path(name) if name in zoo.laws() else zoo.recipe_path(name) as path:
         return _of_file(path, mesh)
 
 
 def _of_file(path: Path, mesh: str | None) -> Understood:
+    if not is_yaml(str(path)) and path.is_file() and format_of(path) == CHECKPOINT:
+        return _of_checkpoint(path, mesh)
     document = read_mapping(path)
     if is_law(document):
-        spec = law_from_mapping(path, document)
-        return _of_recipe(spec, spec.mesh if mesh is None else parse_shape(mesh))
+        return _of_recipe(law_from_mapping(path, document), mesh)
     if mesh is not None:
         raise UsageError(f"{path}: only a recipe with a section law is shown on a `mesh`")
     if "model" not in document:
         raise UsageError(f"{path}: has no section law, and no section model either")
     from pisnn_deploy.training.recipe import read_recipe
 
-    model = read_recipe(path).model
+    return _of_model(read_recipe(path).model)
+
+
+def _of_checkpoint(path: Path, mesh: str | None) -> Understood:
+    from pisnn_deploy.training.checkpoint import read_any_checkpoint
+
+    content = read_any_checkpoint(path)
+    if isinstance(content, TrainedLaw):
+        return _of_recipe(content.spec, mesh, content.fluxes)
+    if mesh is not None:
+        raise UsageError(f"{path}: only a law is shown on a `mesh`")
+    return _of_model(content.spec)
+
+
+def _of_model(model: ModelSpec) -> Understood:
     law = law_of(model)
     limits = (model.operating_range.lower, model.operating_range.upper)
     box = {name: (0.0, length) for name, length in zip(law.coordinates, model.lengths, strict=True)}
@@ -159,21 +183,21 @@ def _understood(name: str, law: Law, states: States) -> Understood:
     )
 
 
-def _of_recipe(spec: LawSpec, shape: tuple[int, ...]) -> Understood:
-    law = spec.parsed()
-    plain = _understood(spec.name, law, spec.states())
+def _of_recipe(spec: LawSpec, mesh: str | None, fluxes: TrainedFluxes | None = None) -> Understood:
+    law, shape = spec.parsed(), spec.mesh if mesh is None else parse_shape(mesh)
+    plain = replace(_understood(spec.name, law, spec.states()), spec=spec, fluxes=fluxes)
     if len(shape) != spec.dimensions:
         raise UsageError(f"`mesh`: has {len(shape)} axes, but {spec.name} has {spec.dimensions}")
     spacing = tuple(length / cells for length, cells in zip(spec.lengths, shape, strict=True))
     rates = pace(plain.speeds, spacing, spec.side_coefficients)
     try:
-        graph = construct(spec, shape)
+        graph = construct(spec, shape, trained=fluxes)
     except UsageError as error:
-        return replace(plain, spec=spec, problem=str(error))
+        return replace(plain, problem=str(error))
     steps = Steps(shape, spacing, rates, graph.time_step, round(spec.time / graph.time_step))
     bounded, problem = _bounded(graph)
     ledgers = tuple((field.name, ledger.name, ledger.reservoirs) for field in graph.fields for ledger in field.ledgers)
-    return replace(plain, spec=spec, steps=steps, populations=_populations(bounded), ledgers=ledgers, problem=problem)
+    return replace(plain, steps=steps, populations=_populations(bounded), ledgers=ledgers, problem=problem)
 
 
 def _bounded(graph: IntegerGraph) -> tuple[IntegerGraph, str]:
@@ -197,6 +221,9 @@ def _populations(graph: IntegerGraph) -> tuple[PopulationSize, ...]:
     )
 
 
-def courant_text(spec: LawSpec) -> str:
-    """Courant number asked for, and by whom."""
-    return f"{COURANT:g}, the default" if spec.courant is None else f"{spec.courant:g}, by the recipe"
+def reason_of_step(spec: LawSpec) -> str:
+    """Why the time step of a law has its length."""
+    if spec.method == "trained":
+        return "the fluxes are trained for it"
+    asked = f"{COURANT:g}, the default" if spec.courant is None else f"{spec.courant:g}, by the recipe"
+    return f"it keeps step * (waves + diffusion + reactions) at {asked}"

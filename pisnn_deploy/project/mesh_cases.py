@@ -20,7 +20,7 @@ from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.laws.start import Fields
 from pisnn_deploy.project.compilation import compile_requested, lowered
-from pisnn_deploy.project.law_compilation import is_recipe_of_law
+from pisnn_deploy.project.law_file import LawRead, read_law_model
 from pisnn_deploy.project.law_solution import law_solution
 from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.request import CompileRequest
@@ -69,7 +69,8 @@ def mesh_case(request: CompileRequest, scheme: str | None) -> MeshCase:
     UsageError
         It cannot be compiled, or the scheme is unknown or not for it.
     """
-    if not is_recipe_of_law(request.model):
+    law = read_law_model(request.model)
+    if law is None:
         if scheme is not None:
             raise UsageError("`scheme` is for laws; a model is compared with its trained network in floats")
         floating = lowered(request)
@@ -80,7 +81,7 @@ def mesh_case(request: CompileRequest, scheme: str | None) -> MeshCase:
         raise UsageError(f"`scheme` {scheme!r}: expected one of {', '.join(SCHEMES)}")
     graph = compile_requested(request)[0]
     multiplies = load_profile(request.profile).microcode.multiply.value is not False
-    return _LawCase(graph, graph.spec, multiplies, scheme)  # type: ignore[arg-type]
+    return _LawCase(graph, law, multiplies, scheme)
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,13 @@ class _ModelCase:
 @dataclass(frozen=True)
 class _LawCase:
     graph: IntegerGraph
-    spec: LawSpec
+    law: LawRead
     multiplies: bool
     chosen: str | None
+
+    @property
+    def spec(self) -> LawSpec:
+        return self.law.spec
 
     @property
     def without_quantum_is(self) -> str:
@@ -148,8 +153,9 @@ class _LawCase:
     def without_quantum(self, steps: int) -> Fields | None:
         bits = {field.name: quantum_bits(field.value_per_quantum) + FINER_BITS for field in self.graph.fields}
         spec = self.spec.model_copy(update={"quantum_bits": bits})
+        shape, word, fluxes = self.graph.mesh.shape, WORD + FINER_BITS, self.law.fluxes
         try:
-            graph = construct(spec, self.graph.mesh.shape, multiplies=self.multiplies, word=WORD + FINER_BITS)
+            graph = construct(spec, shape, multiplies=self.multiplies, word=word, trained=fluxes)
         except UsageError:  # what limits the quantum has no wider words
             return None
         semantics = Semantics(graph)

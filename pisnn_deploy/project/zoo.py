@@ -12,6 +12,8 @@ from pisnn_deploy.core.errors import UsageError
 _PACKAGE = "pisnn_deploy.models"
 _MODEL = "model.pt"
 _RECIPE = "recipe.yaml"
+_FLUXES = "fluxes.safetensors"
+"""Checkpoint of a law whose recipe says that it is trained."""
 
 
 def names() -> tuple[str, ...]:
@@ -20,7 +22,7 @@ def names() -> tuple[str, ...]:
 
 
 def laws() -> tuple[str, ...]:
-    """Names of the laws, sorted: recipes that are compiled as they are."""
+    """Names of the laws, sorted: recipes that are compiled as they are, or with a checkpoint of their fluxes."""
     return tuple(name for name in _with(_RECIPE) if name not in names())
 
 
@@ -51,6 +53,19 @@ def recipe_path(name: str) -> Iterator[Path]:
         There is neither.
     """
     with _path(name, _RECIPE) as path:
+        yield path
+
+
+@contextmanager
+def law_path(name: str) -> Iterator[Path]:
+    """What a law of the zoo is compiled from: its checkpoint if it has one, else its recipe.
+
+    Raises
+    ------
+    UsageError
+        There is no such law.
+    """
+    with _path(name, _FLUXES if name in _with(_FLUXES) else _RECIPE) as path:
         yield path
 
 

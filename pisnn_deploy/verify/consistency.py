@@ -56,7 +56,8 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
         return
     counts = [name for name in expected if not name.endswith("_error")]
     is_law = max(claim.figures[name] for name in expected if name.endswith("_error")) <= LARGEST_ERROR
-    method = ("proved", "constant-states") if is_law else ("none", "other-law")
+    own = "trained-states" if law_of(graph).method == "trained" else "constant-states"
+    method = ("proved", own) if is_law else ("none", "other-law")
     if (claim.status, claim.method) != method or any(claim.figures[name] != expected[name] for name in counts):
         yield "the claim differs from what the checker proved"
     for name, what in (("flux_error", "fluxes and rates of constant states"), ("gradient_error", "diffusive fluxes")):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from trained_laws import interpolated, traffic_law
 
 from pisnn_deploy.cli.main import group, main
+from pisnn_deploy.training.checkpoint import write_law_checkpoint
 
 RECIPE = """
 name: shallow_water
@@ -136,3 +138,26 @@ def test_bad_laws_end_with_a_sentence(
     output = capsys.readouterr()
     assert (ended.value.code, output.out) == (2, "")
     assert f"error: my.yaml: {sentence}" in output.err.splitlines()
+
+
+def test_a_checkpoint_shows_its_networks_and_its_time_step(folder: Path) -> None:
+    write_law_checkpoint(folder / "cars.safetensors", interpolated(traffic_law(), 16), {})
+    output = show("cars.safetensors").output
+    for text in (
+        "│ u_t + (u*(1 - u))_x = 0 │",
+        "│ x    │ 32             │ 2          │ multiples of 2^0 │ multiples of 2^-8 │",
+        "│ because          │ the fluxes are trained for it        │",
+        "│ hidden-x   │ 1024    │ 3          │ ",
+    ):
+        assert text in output
+    shown = json.loads(show("cars.safetensors", "--json", "--mesh", "64").output)
+    assert shown["fluxes"] == {"hidden": [32], "cells_seen": [2], "time_step": 0.0125, "spacing": [1 / 32]}
+    assert shown["time_step"]["time_step"] == 0.0125 / 2 and shown["problem"] is None
+
+
+def test_a_trained_law_without_fluxes_and_a_checkpoint_of_a_model(folder: Path) -> None:
+    (folder / "my.yaml").write_text(RECIPE + "method: trained\n")
+    result = show("my.yaml")
+    assert "warning: my.yaml: cannot be compiled: method trained: run `pisnn-deploy train` with the" in result.output
+    model = Path(__file__).parents[2] / "models" / "heat1d" / "model.pt"
+    assert show(str(model)).output == show("heat1d").output

@@ -204,10 +204,10 @@ FLAWS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["law.sources.q: the name left is that of a side; give another name"],
     ),
     "name of a population": (
-        {"law__sources": {"q": {"predictor-x": "1", "h-slope-x-2": "1", "rates": "1"}}},
+        {"law__sources": {"q": {"predictor-x": "1", "h-slope-x-2": "1", "rates": "1", "hidden-x": "1"}}},
         [
             f"law.sources.q: the name {name} is for a computed population; give another name"
-            for name in ("h-slope-x-2", "predictor-x", "rates")
+            for name in ("h-slope-x-2", "hidden-x", "predictor-x", "rates")
         ],
     ),
     "word of the grammar": (

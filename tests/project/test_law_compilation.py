@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from law_recipes import recipe, shallow_water, traffic
+from trained_laws import interpolated, traffic_law
 
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, compile_law
@@ -19,10 +21,11 @@ from pisnn_deploy.core.errors import DoesNotFit, UsageError
 from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.laws.spec import LawSpec, read_law
-from pisnn_deploy.project import law_compilation
+from pisnn_deploy.project import law_compilation, zoo
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.target import load_profile
+from pisnn_deploy.training.checkpoint import write_law_checkpoint
 from pisnn_deploy.verify import check_certificate
 
 LOIHI2 = CompileOptions(None, load_profile("loihi2"))
@@ -127,10 +130,46 @@ def test_options_of_models_are_refused(options: dict[str, Any], sentence: str, t
     assert str(raised.value) == sentence.format(path)
 
 
-def test_trained_laws_are_refused(tmp_path: Path) -> None:
+def test_a_recipe_of_a_trained_law_says_to_train_it(tmp_path: Path) -> None:
     path = written(traffic().model_copy(update={"method": "trained"}), tmp_path)
-    with pytest.raises(UsageError, match="method trained: only constructed laws can be compiled"):
+    with pytest.raises(UsageError, match="method trained: run `pisnn-deploy train` with the recipe, and compile the"):
         compile_requested(compile_request(str(path)))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_checkpoint_of_a_trained_law_is_compiled(suffix: str, tmp_path: Path) -> None:
+    path, law = tmp_path / f"cars{suffix}", interpolated(traffic_law(), 16)
+    write_law_checkpoint(path, law, {})
+    graph, provenance = compile_requested(compile_request(str(path)))
+    assert graph.mesh.shape == (32,) and graph.time_step == law.fluxes.time_step
+    assert provenance["model_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert all(finding.holds for finding in check_certificate(graph))
+    assert compile_requested(compile_request(str(path), mesh=64))[0].time_step == law.fluxes.time_step / 2
+    with pytest.raises(UsageError, match=f"the recipe of a law says it itself; change {path} instead"):
+        compile_requested(compile_request(str(path), boundary="periodic"))
+
+
+def test_a_checkpoint_that_needs_more_memory_than_is_free_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(law_compilation, "available_memory", lambda: 1 << 20)
+    write_law_checkpoint(tmp_path / "cars.safetensors", interpolated(traffic_law(), 16), {})
+    with pytest.raises(UsageError, match="4096 cells take about 0 GB to compile"):
+        compile_requested(compile_request(str(tmp_path / "cars.safetensors"), mesh=4096))
+
+
+def test_a_law_of_the_zoo_with_a_checkpoint_is_compiled_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cars").mkdir()
+    law = interpolated(traffic_law(), 16)
+    written(law.spec, tmp_path / "cars").rename(tmp_path / "cars" / "recipe.yaml")
+    monkeypatch.setattr(zoo, "files", lambda package: tmp_path)
+    with zoo.law_path("cars") as path:
+        assert path.name == "recipe.yaml"
+    write_law_checkpoint(tmp_path / "cars" / "fluxes.safetensors", law, {})
+    assert zoo.laws() == ("cars",)
+    assert compile_requested(compile_request("cars"))[0].time_step == law.fluxes.time_step
 
 
 def with_payloads(bits: int) -> CompileOptions:

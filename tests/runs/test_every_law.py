@@ -1,4 +1,4 @@
-"""Laws of all kinds have the same integers on every backend.
+"""Laws of all kinds, constructed and trained, have the same integers on every backend.
 
 `PISNN_CASES=250 pytest tests/runs/test_every_law.py` tries ten times as many.
 """
@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
-from drawn_laws import SHAPES, drawn_law
+from drawn_laws import SHAPES, drawn_law, drawn_trained_law
 from fields_by_hand import first_masses
 from graphs_by_hand import side_by_side
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.runs.comparison import compare
 
 CASES = int(os.environ.get("PISNN_CASES", "25"))
+TRAINED_CASES = 2 * CASES // 5
 STEPS = 6
 POPULATIONS_OF_NETWORK = 36
 """Its start takes longer than its steps, and a graph has at most 64."""
@@ -40,6 +42,17 @@ def compiled_law(seed: int) -> IntegerGraph | None:
         return None
 
 
+@cache
+def trained_law(seed: int) -> IntegerGraph | None:
+    """A random law with random trained fluxes; None if its text is refused."""
+    try:
+        return drawn_trained_law(seed, CODINGS[seed // 2 % 2])
+    except CompileError:
+        raise
+    except (ValidationError, UsageError):
+        return None
+
+
 def rows_of_reference(graph: IntegerGraph, steps: int) -> Integers:
     """Masses and ledgers of all fields after each PDE step."""
     semantics = Semantics(graph)
@@ -51,9 +64,12 @@ def rows_of_reference(graph: IntegerGraph, steps: int) -> Integers:
     return np.stack(rows)
 
 
-@pytest.mark.parametrize("seed", range(CASES))
-def test_a_law_has_the_same_integers_on_every_backend(seed: int) -> None:
-    graph = compiled_law(seed)
+DRAWN = [(compiled_law, seed) for seed in range(CASES)] + [(trained_law, seed) for seed in range(TRAINED_CASES)]
+
+
+@pytest.mark.parametrize(("law", "seed"), DRAWN)
+def test_a_law_has_the_same_integers_on_every_backend(law: Callable[[int], IntegerGraph | None], seed: int) -> None:
+    graph = law(seed)
     if graph is None:
         return
     mass, columns = first_masses(graph), columns_of(graph)
@@ -82,13 +98,22 @@ def test_most_laws_are_compiled_and_all_kinds_occur() -> None:
     assert ledgers >= {"left", "right", "top", "bottom"} and any(name.endswith("-source") for name in ledgers)
 
 
+def test_most_trained_laws_are_compiled_and_all_kinds_occur() -> None:
+    graphs = [graph for graph in map(trained_law, range(TRAINED_CASES)) if graph is not None]
+    assert len(graphs) > 0.7 * TRAINED_CASES and sum(map(stays_in_range, graphs)) > 0.5 * TRAINED_CASES
+    assert {(len(graph.fields), len(graph.mesh.shape)) for graph in graphs} >= {(1, 1), (1, 2), (2, 1), (3, 2)}
+    assert all("hidden-x" in {p.name for p in graph.populations} for graph in graphs)
+    ledgers = {ledger.name for graph in graphs for field in graph.fields for ledger in field.ledgers}
+    assert ledgers >= {"left", "right", "top", "bottom"}
+
+
 def network_of_laws(axes: int, coding: Coding, number: int) -> IntegerGraph:
-    """Laws side by side, until there are enough populations for one network."""
+    """Constructed and trained laws side by side, until there are enough populations for one network."""
     graphs, populations = list[IntegerGraph](), 0
     for seed in range(10_000 * number, 10_000 * (number + 1)):
         if (1 + seed % 2, CODINGS[seed // 2 % 2]) != (axes, coding):
             continue
-        graph = compiled_law(seed)
+        graph = (trained_law, compiled_law)[seed // 4 % 2](seed)
         if graph is not None and graph.coding == coding and stays_in_range(graph):
             populations += len(graph.populations)
             if populations > POPULATIONS_OF_NETWORK:
@@ -102,6 +127,7 @@ def network_of_laws(axes: int, coding: Coding, number: int) -> IntegerGraph:
 def test_laws_run_on_lava(axes: int, coding: Coding, number: int) -> None:
     graph = network_of_laws(axes, coding, number)
     assert graph.mesh.shape == SHAPES[axes - 1] and len(graph.fields) > 2
+    assert any("hidden-x" in population.name for population in graph.populations)
     comparison = compare(("cpu", "fast"), graph, first_masses(graph), RunOptions(STEPS))
     assert comparison.difference is None, comparison.difference.sentence("cpu", "fast")
     assert comparison.failures == ("", "") and comparison.steps == STEPS

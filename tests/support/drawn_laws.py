@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from law_recipes import recipe
+from trained_laws import drawn
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions
 from pisnn_deploy.compiler.compile import compile_law
@@ -155,3 +156,19 @@ def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2") -> I
     spec = drawn_recipe(seed)
     options = CompileOptions(None, load_profile(profile), GraphOptions(coding=coding))
     return compile_law(spec, SHAPES[len(spec.lengths) - 1], options)
+
+
+def drawn_trained_law(seed: int, coding: Coding = "delta") -> IntegerGraph:
+    """The compiled graph of a random recipe with random trained fluxes.
+
+    Raises
+    ------
+    pydantic.ValidationError, UsageError, CompileError
+        As for `drawn_law`; or its fluxes depend on place, or a side gives values of several fields.
+    """
+    content = drawn_recipe(seed).model_dump(mode="json")
+    axes = len(content["domain"]["lengths"])
+    spec = LawSpec.model_validate(content | {"method": "trained", "mesh": SHAPES[axes - 1]})
+    law = drawn(spec, np.random.default_rng(seed))
+    options = CompileOptions(None, load_profile("loihi2"), GraphOptions(coding=coding))
+    return compile_law(spec, spec.mesh, options, fluxes=law.fluxes)

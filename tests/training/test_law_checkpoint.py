@@ -107,7 +107,7 @@ def shaped(name: str, shape: tuple[int, ...]) -> Callable[[Content, dict[str, An
         (at("fluxes", "time_step", value=0), ["fluxes.time_step: must be at least 1e-12, not 0"]),
         (at("fluxes", "more", value=0), ["fluxes.more: is unknown"]),
         (at("fluxes", "axes", value=[]), ["fluxes.axes: must be a list of at least 1, not an empty list"]),
-        (at("fluxes", "axes", 0, "offsets", 1, value=[99]), ["fluxes.axes.0.offsets.1.0: must be at most 32, not 99"]),
+        (at("fluxes", "axes", 0, "offsets", 1, value=[99]), ["fluxes.axes.0.offsets.1.0: must be at most 6, not 99"]),
         (at("fluxes", "axes", 0, "offsets", 1, value=[0]), ["fluxes.axes.0.offsets: names a cell twice"]),
         (
             at("fluxes", "axes", 0, "offsets", 1, value=[0, 0]),

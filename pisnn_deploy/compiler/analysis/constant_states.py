@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
+from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure, Method
 from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.laws.calculus import ZERO
@@ -68,7 +68,8 @@ def equation_claim(graph: IntegerGraph) -> Claim:
     if steep:
         figures |= {"gradients": len(steep), "gradient_error": rounded_up(max(steep))}
     is_law = max(worst, *steep) <= LARGEST_DEVIATION if steep else worst <= LARGEST_DEVIATION
-    return Claim("proved" if is_law else "none", "constant-states" if is_law else "other-law", figures)
+    method: Method = "trained-states" if spec.method == "trained" else "constant-states"
+    return Claim("proved", method, figures) if is_law else Claim("none", "other-law", figures)
 
 
 def _gradient_errors(graph: IntegerGraph, spec: LawSpec, semantics: Semantics) -> Iterator[float]:

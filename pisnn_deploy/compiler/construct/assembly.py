@@ -196,6 +196,16 @@ class Block:
         self._outputs.append(sent)
         return len(self._outputs) - 1
 
+    @property
+    def where(self) -> str:
+        """Place of its expressions in the law."""
+        return self.fixed.where
+
+    def ends(self, value: Fixed) -> tuple[Floats, Floats]:
+        """Least and largest integer of a value at each neuron."""
+        interval = self.fixed.interval(value)
+        return np.full(self.size, float(interval.lower)), np.full(self.size, float(interval.upper))
+
     def finish(self) -> list[Signal]:
         """Make the populations; the signals in the order of `send`."""
         names = list(dict.fromkeys(str(sent.operand) for sent in self._outputs))

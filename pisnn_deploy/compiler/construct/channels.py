@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap, divided
-from pisnn_deploy.compiler.construct.plan import Plan, Term
+from pisnn_deploy.compiler.construct.assembly import Signal, Tap, divided
+from pisnn_deploy.compiler.construct.plan import Plan, Sender, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import Synapse
@@ -91,23 +91,24 @@ def fraction_of_rates(plan: Plan, way: Way) -> int:
     bits = plan.bits[way.source_field]
     low, high = way.constant.copy(), way.constant.copy()
     for term in way.terms:
-        interval, unit = term.block.fixed.interval(term.value), 2.0**-term.value.fraction
-        ends = [term.factor * end * unit for end in (interval.lower, interval.upper)]
+        unit = 2.0**-term.value.fraction
+        ends = [term.factor * end[term.column] * unit for end in term.block.ends(term.value)]
         low += np.bincount(term.row, np.minimum(*ends), low.size)
         high += np.bincount(term.row, np.maximum(*ends), high.size)
     largest = max(float(-low.min(initial=0.0)), float(high.max(initial=0.0)))
     roundings = 1 + sum(int(np.abs(term.factor).max(initial=0)) for term in way.terms)
     most = min((term.value.fraction - 1 for term in way.terms if term.is_local), default=bits + MOST_GUARD)
-    for guard in range(MOST_GUARD, -1, -1):
-        fraction, exponent = bits + guard, plan.clock.exponent + guard
+    sent = {term.value.fraction for term in way.terms if term.is_sent}
+    for fraction in sorted(sent) or range(bits + MOST_GUARD, bits - 1, -1):
+        exponent = plan.clock.exponent + fraction - bits
         # Each rate is rounded once, and the constant.
         current = largest * 2.0**fraction + roundings
-        if guard and fraction > most:
+        if not sent and fraction > max(bits, most):
             continue
         if 1 <= exponent <= MOST_EXPONENT and current + 2.0 ** (exponent - 1) < 2.0 ** (plan.word - 1):
             return fraction
     excess = largest * 2.0**bits + roundings + 2.0 ** (plan.clock.exponent - 1)
-    terms = ", ".join(dict.fromkeys(term.block.fixed.where for term in way.terms)) or way.name
+    terms = ", ".join(dict.fromkeys(term.block.where for term in way.terms)) or way.name
     raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (plan.word - 1))))), terms)
 
 
@@ -124,12 +125,12 @@ def add_channels(plan: Plan, ways: Sequence[Way], holders: Mapping[str, int]) ->
         fraction = fraction_of_rates(plan, way)
         scaled.append(_Scaled(way, fraction, [term.block.send(term.value, fraction) for term in way.terms]))
     blocks = dict.fromkeys(term.block for way in ways for term in way.terms)
-    sent: dict[Block, list[Signal]] = {block: block.finish() for block in blocks}
+    sent: dict[Sender, list[Signal]] = {block: block.finish() for block in blocks}
     return tuple(_channels(plan, entry, sent, holders) for entry in scaled)
 
 
 def _channels(
-    plan: Plan, scaled: _Scaled, sent: Mapping[Block, Sequence[Signal]], holders: Mapping[str, int]
+    plan: Plan, scaled: _Scaled, sent: Mapping[Sender, Sequence[Signal]], holders: Mapping[str, int]
 ) -> Channels:
     way, clock = scaled.way, plan.clock
     size, assembly = int(way.source.size), plan.assembly

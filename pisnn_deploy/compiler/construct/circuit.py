@@ -24,11 +24,13 @@ class TooWide(UsageError):
     ----------
     reason : str
         The message without the place.
+    bits : int
+        By how many bits, at least.
     """
 
-    def __init__(self, reason: str, where: str = "") -> None:
+    def __init__(self, reason: str, where: str = "", bits: int = 1) -> None:
         super().__init__(f"{where}: {reason}" if where else reason)
-        self.reason = reason
+        self.reason, self.bits = reason, bits
 
 
 class Circuit:

@@ -16,17 +16,19 @@ from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
 from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
 from pisnn_deploy.compiler.construct.muscl import face_fluxes, reconstruction
-from pisnn_deploy.compiler.construct.plan import Plan, Term
+from pisnn_deploy.compiler.construct.plan import Clock, Plan, Term
 from pisnn_deploy.compiler.construct.pruning import needed_by
 from pisnn_deploy.compiler.construct.reactions import rates_of_cells
 from pisnn_deploy.compiler.construct.time_step import clock
+from pisnn_deploy.compiler.construct.trained import require_place_independent, trained_clock, trained_fluxes
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, kinds
 from pisnn_deploy.graph.fields import Field, Ledger, equal_volumes
+from pisnn_deploy.laws.flux_network import TrainedFluxes
 from pisnn_deploy.laws.law import Law
 from pisnn_deploy.laws.pace import pace
 from pisnn_deploy.laws.spec import LawSpec
-from pisnn_deploy.laws.speeds import characteristic_speeds
+from pisnn_deploy.laws.speeds import Speeds, characteristic_speeds
 from pisnn_deploy.laws.start import initial
 from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import SIDE_NAMES, Sides
@@ -39,7 +41,14 @@ HEADROOM = 5
 MOST_ATTEMPTS = 24
 
 
-def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True, word: int = WORD) -> IntegerGraph:
+def construct(
+    spec: LawSpec,
+    shape: tuple[int, ...],
+    *,
+    multiplies: bool = True,
+    word: int = WORD,
+    trained: TrainedFluxes | None = None,
+) -> IntegerGraph:
     """Build the integer graph of a law.
 
     Holders are named like their fields. Channels are ``<field>-flux`` (all axes), and one population for each source
@@ -56,6 +65,8 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True,
         Whether the target's neurons multiply two values; without that, functions of one value are plain tables.
     word : int
         Signed width of every value; entries of tables have at most 24 bits whatever it is.
+    trained : TrainedFluxes, optional
+        Fluxes of a law whose method is ``trained``.
 
     Returns
     -------
@@ -65,7 +76,8 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True,
     Raises
     ------
     UsageError
-        A term that no fixed-point program computes within its words; names the term and the place.
+        A term that no fixed-point program computes within its words; names the term and the place. Or the law is to be
+        trained and there are no fluxes, or they are for another mesh.
     """
     law = spec.parsed().numeric()
     periodic = tuple(
@@ -75,9 +87,9 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True,
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
-    time = clock(pace(speeds, grid.spacing, spec.side_coefficients), grid, law, spec.courant, spec.time)
-    bits = _first_bits(spec, law, word)
-    scheme = _scheme(spec, law)
+    scheme = _scheme(spec, law, trained)
+    time = _clock(spec, law, grid, speeds, trained)
+    bits = _first_bits(spec, law, word, trained)
     for attempt in range(MOST_ATTEMPTS):
         plan = Plan(
             law,
@@ -92,6 +104,7 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True,
             scheme,
             multiplies,
             word,
+            trained=trained,
         )
         _require_quanta(spec, plan)
         try:
@@ -100,23 +113,36 @@ def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True,
             joined, excess = _joined(law, error.field), error.bits
             problem: UsageError = error
         except TooWide as error:
-            joined, excess, problem = set(law.fields), 1, error
+            joined, excess, problem = set(law.fields), error.bits, error
         if joined & spec.quantum_bits.keys() or attempt == MOST_ATTEMPTS - 1:
             raise problem
         bits = {name: value - excess if name in joined else value for name, value in bits.items()}
-        for name in law.fields:
-            low, high = spec.range[name]
-            if name in joined and (high - low) * 2.0 ** bits[name] < FEWEST_OF_COARSE:
-                raise UsageError(
-                    f"{problem}; a quantum of {name} that is coarse enough, 2^{-bits[name]}, leaves fewer than "
-                    f"{FEWEST_OF_COARSE} in its range; write the law in deviations, or in "
-                    "units that make its values alike"
-                )
+        _require_enough({name: bits[name] for name in law.fields if name in joined}, spec, trained, problem)
     raise AssertionError
+
+
+def _require_enough(bits: Mapping[str, int], spec: LawSpec, trained: TrainedFluxes | None, problem: UsageError) -> None:
+    """Refuse quanta so coarse that the range of a field has too few."""
+    fewest = FEWEST_OF_COARSE if trained is None else FEWEST_OF_TRAINED
+    for name, fraction in bits.items():
+        low, high = spec.range[name]
+        if (high - low) * 2.0**fraction < fewest:
+            raise UsageError(
+                f"{problem}; a quantum of {name} that is coarse enough, 2^{-fraction}, leaves fewer than {fewest} in "
+                "its range; write the law in deviations, or in units that make its values alike"
+            )
+
+
+def _clock(spec: LawSpec, law: Law, grid: Grid, speeds: Speeds, trained: TrainedFluxes | None) -> Clock:
+    if trained is not None:
+        return trained_clock(law, trained, grid.spacing)
+    return clock(pace(speeds, grid.spacing, spec.side_coefficients), grid, law, spec.courant, spec.time)
 
 
 FEWEST_OF_COARSE = 1 << 12
 """Quanta in the range of a field below which no attempt makes them coarser."""
+FEWEST_OF_TRAINED = 1 << 9
+"""The same for trained fluxes, whose hidden neurons add up many cells; `compile` warns of fewer than 4096."""
 
 
 FEWEST_QUANTA = 128
@@ -141,8 +167,15 @@ SCHEMES = ("auto", "muscl", "linear", "wide")
 """Schemes that a recipe may name."""
 
 
-def _scheme(spec: LawSpec, law: Law) -> str:
-    """Scheme of a law: stencils where it is linear, else MUSCL-Hancock; `wide` differences of levels on demand."""
+def _scheme(spec: LawSpec, law: Law, trained: TrainedFluxes | None) -> str:
+    """Scheme of a law: its trained fluxes, else stencils where it is linear, else MUSCL-Hancock.
+
+    `wide` differences of levels are only on demand.
+    """
+    if (spec.method == "trained") != (trained is not None):
+        raise UsageError(UNTRAINED if trained is None else "method constructed: the recipe asks for no trained fluxes")
+    if trained is not None:
+        return _trained_scheme(spec, law)
     if spec.scheme not in SCHEMES:
         raise UsageError(f"scheme: {spec.scheme} is unknown; constructed laws have {', '.join(SCHEMES)}")
     several = _side_of_several(spec, law)
@@ -159,6 +192,23 @@ def _scheme(spec: LawSpec, law: Law) -> str:
     return spec.scheme
 
 
+UNTRAINED = "method trained: run `pisnn-deploy train` with the recipe, and compile the checkpoint that it writes"
+
+
+def _trained_scheme(spec: LawSpec, law: Law) -> str:
+    """Refuse what trained fluxes cannot do."""
+    if spec.scheme != "auto":
+        raise UsageError(f"scheme: {spec.scheme} is one of constructed laws, but the method is trained")
+    require_place_independent(law)
+    several = _side_of_several(spec, law)
+    if several is not None:
+        raise UsageError(
+            f"domain.boundary.{several}: gives values of several fields, and trained fluxes cannot tell which waves "
+            "enter; construct the law"
+        )
+    return "trained"
+
+
 def _side_of_several(spec: LawSpec, law: Law) -> str | None:
     """First side that gives values of several fields with a flux."""
     for side, conditions in spec.conditions.items():
@@ -168,11 +218,18 @@ def _side_of_several(spec: LawSpec, law: Law) -> str | None:
     return None
 
 
-def _first_bits(spec: LawSpec, law: Law, word: int) -> dict[str, int]:
-    """Fraction bits of each field by its range; fields that exchange something share a quantum."""
+def _first_bits(spec: LawSpec, law: Law, word: int, trained: TrainedFluxes | None) -> dict[str, int]:
+    """Fraction bits of each field by its range, or by the scales of trained fluxes, so that their weights stay.
+
+    Fields that exchange something share a quantum.
+    """
     bits = {
         name: word - HEADROOM - int(np.ceil(np.log2(max(abs(end) for end in spec.range[name])))) for name in law.fields
     }
+    if trained is not None:
+        scales = dict(zip(law.fields, trained.scale_exponents, strict=True))
+        common = min(bits[name] + scales[name] for name in law.fields)
+        bits = {name: common - scales[name] for name in law.fields}
     bits |= spec.quantum_bits
     for exchange in law.exchange:
         joined = _joined(law, exchange.source_field)
@@ -280,14 +337,16 @@ def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) ->
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
     law = plan.law
     fluxes: dict[tuple[str, int], Term | float] = {}
-    is_linear = plan.scheme == "linear"
-    if is_linear:
+    is_whole = plan.scheme in ("linear", "trained")  # diffusion is part of these fluxes
+    if plan.trained is not None:
+        fluxes = trained_fluxes(plan, sides_of)
+    elif is_whole:
         fluxes = linear_fluxes(plan)
     elif any(law.flux):
         fluxes = face_fluxes(plan, reconstruction(plan))
     ways = []
     for name in law.fields:
-        spread = [] if is_linear else diffusion(plan, name)
+        spread = [] if is_whole else diffusion(plan, name)
         if spread or any((name, axis) in fluxes for axis in range(law.dimensions)) or sides_of[name]:
             ways.append(flux_way(plan, name, fluxes, spread, sides_of[name]))
     expressions = {f"law.sources.{s.field}.{s.name}": s.rate for s in law.sources}

@@ -80,7 +80,7 @@ def flux_way(
         numbers, source, target = _numbered(faces, across, count)
         flux = fluxes.get((name, faces.axis), 0.0)
         parts = [flux] if isinstance(flux, Term) else []
-        constant = np.full(faces.size, 0.0 if isinstance(flux, Term) else flux)
+        constant = np.full(faces.size, flux.constant if isinstance(flux, Term) else flux)
         if spread:
             parts += spread[faces.axis].terms
             constant += spread[faces.axis].constant

@@ -123,7 +123,7 @@ def _product(first: Operator, second: Operator) -> Operator:
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """Cells near each face: where they are, and what their values are outside the domain.
 
     Attributes
@@ -159,7 +159,7 @@ def _stencil(plan: Plan, name: str, faces: Faces, orders: Orders) -> tuple[list[
         # The second of four cells along the axis is the last one below the face.
         steps = [number - (2 if a == axis else len(tables[a][0]) // 2) for a, number in enumerate(picked)]
         places = {a: corner[a] + steps[a] for a in corner}
-        cells = _folded(plan, name, places)
+        cells = folded_cells(plan, name, places)
         column = np.ravel_multi_index([cells.places[a] for a in range(len(grid.shape))], grid.shape).astype(np.int64)
         column[cells.weight == 0] = -1
         taps.append(tap(plan.signals[name], each, column, weight * cells.weight))
@@ -167,8 +167,14 @@ def _stencil(plan: Plan, name: str, faces: Faces, orders: Orders) -> tuple[list[
     return taps, constant, math.prod(divisor for _, divisor in tables)
 
 
-def _folded(plan: Plan, name: str, places: Mapping[int, Integers]) -> _Cells:
-    """Cells for places that may be outside the domain, one axis after the other."""
+def folded_cells(plan: Plan, name: str, places: Mapping[int, Integers]) -> Cells:
+    """Cells for places that may be outside the domain, one axis after the other.
+
+    Parameters
+    ----------
+    places : mapping of int to int64 array [faces]
+        Coordinate of a cell along each axis.
+    """
     grid = plan.grid
     folded = {a: np.asarray(place, np.int64) for a, place in places.items()}
     size = folded[0].size
@@ -192,4 +198,4 @@ def _folded(plan: Plan, name: str, places: Mapping[int, Integers]) -> _Cells:
             folded[a][outside] = count - 1 - mirrored if upper else mirrored
             constant[outside] += weight[outside] * beyond.constant
             weight[outside] *= beyond.weight
-    return _Cells(folded, weight, constant)
+    return Cells(folded, weight, constant)

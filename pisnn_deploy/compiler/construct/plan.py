@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from pisnn_deploy.compiler.construct.fixed_point import Fixed
 from pisnn_deploy.compiler.construct.grid import Grid
 from pisnn_deploy.laws.conditions import Conditions
 from pisnn_deploy.laws.expression import Expression, evaluate, free_names
+from pisnn_deploy.laws.flux_network import TrainedFluxes
 from pisnn_deploy.laws.law import Law
 
 Integers = NDArray[np.int64]
@@ -65,7 +67,7 @@ class Plan:
     speeds : tuple of float
         Largest wave speed along each axis.
     scheme : str
-        ``muscl``, ``linear`` or ``wide``.
+        ``muscl``, ``linear``, ``wide`` or ``trained``.
     multiplies : bool
         Whether programs may multiply two values.
     word : int
@@ -74,6 +76,8 @@ class Plan:
         Levels made so far that several populations use.
     changes : dict of str to list of Signal
         What half a time step changes in each cell of a field; what is computed of fields then is second order in time.
+    trained : TrainedFluxes or None
+        Networks of the scheme ``trained``.
     """
 
     law: Law
@@ -90,6 +94,7 @@ class Plan:
     word: int = WORD
     levels: dict[str, Signal] = field(default_factory=dict)
     changes: dict[str, list[Signal]] = field(default_factory=dict)
+    trained: TrainedFluxes | None = None
 
     def block(self, name: str, size: int, where: str) -> Block:
         """Neurons to compute with."""
@@ -107,25 +112,48 @@ class Plan:
         return values
 
 
+class Sender(Protocol):
+    """Neurons that send values to channels: a block, or a hidden layer."""
+
+    @property
+    def where(self) -> str:
+        """Place in the law, for messages."""
+
+    def ends(self, value: Fixed) -> tuple[Floats, Floats]:
+        """Least and largest integer of a value at each neuron."""
+
+    def send(self, value: Fixed, fraction: int) -> int:
+        """Send a value with some fraction bits, or as many as fit; returns its number among the signals."""
+
+    def finish(self) -> list[Signal]:
+        """Make the populations; the signals in the order of `send`."""
+
+
 @dataclass(frozen=True)
 class Term:
-    """What a block adds to the rate of some channels.
+    """What neurons add to the rate of some channels.
 
     Attributes
     ----------
     value : Fixed
-        Value of the block; times `factor`, the change of the field in a PDE step times ``2^exponent``.
+        Value of the neurons; times `factor`, the change of the field in a PDE step times ``2^exponent``.
     row, column : int64 array [connections]
-        Channel (numbered within the channels of the term's kind) and neuron of the block.
+        Channel (numbered within the channels of the term's kind) and neuron.
     factor : int64 array [connections]
         Weights of the connections.
     is_local : bool
         Whether no neighbour has the same rounding, so that it must not have a bias.
+    is_sent : bool
+        Whether the value is sent as it is, so that rates have its fraction bits.
+    constant : float
+        What is always added to every channel of the kind.
     """
 
-    block: Block
+    block: Sender
     value: Fixed
     row: Integers
     column: Integers
     factor: Integers
     is_local: bool = False
+    is_sent: bool = False
+    constant: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pisnn_deploy.compiler.construct import construct
@@ -11,6 +11,7 @@ from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.runner import Floating
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.laws.flux_network import TrainedFluxes
 from pisnn_deploy.laws.spec import LawSpec
 
 
@@ -24,6 +25,8 @@ class Construct:
         Cells along each axis.
     multiplies : bool
         Whether the target's neurons multiply two values.
+    fluxes : TrainedFluxes or None
+        Fluxes of a law whose method is ``trained``; the provenance has the hash of their file.
     """
 
     name: ClassVar[str] = "construct"
@@ -32,6 +35,7 @@ class Construct:
 
     shape: tuple[int, ...]
     multiplies: bool = True
+    fluxes: TrainedFluxes | None = field(default=None, metadata={"recorded": False})
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Construct | None:
@@ -44,9 +48,9 @@ class Construct:
         Raises
         ------
         UsageError
-            A term of the law cannot be computed in fixed point.
+            A term of the law cannot be computed in fixed point, or its trained fluxes lack or do not fit.
         """
-        return construct(spec, self.shape, multiplies=self.multiplies)
+        return construct(spec, self.shape, multiplies=self.multiplies, trained=self.fluxes)
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence that describes the result."""
