@@ -74,12 +74,13 @@ class Machine:
         self._memory |= {
             name: dict.fromkeys(graph.population(name).program.states, words) for name, words in self._holders.items()
         }
+        self._memory |= {p.name: p.states_at(step) for p in graph.between_fields if p.clock is not None}
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
         outputs = [(p.name, output) for p in graph.populations for output in range(len(p.program.sends))]
         self._guards = {(name, output): payload_guard(graph, name, output) for name, output in outputs}
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
         # The graph has no bounds here, because widths are checked when values are used.
-        answers = Semantics(replace(graph, bounds=())).between(mass)
+        answers = Semantics(replace(graph, bounds=())).between(mass, step)
         self._last_sent = {(name, 0): words.copy() for name, words in self._holders.items()}
         self._last_sent |= {
             (name, output): value for name, result in answers.items() for output, value in enumerate(result.sends)

@@ -2,8 +2,9 @@
 
 Backends, kernels and the audit find a channel's current, packet and residue by name, and a limiter reads the masses at
 both ends of a channel. If these names meant something else, backends and the reference would disagree. Between holders
-and channels no population keeps a state. A graph of a flux network has one field and one population of channels, whose
-names are `MEMBRANE` and `FLUX`, and whose channels are the faces of the mesh.
+and channels no population keeps a state but a clock, whose count is known for every PDE step. A graph of a flux network
+has one field and one population of channels, whose names are `MEMBRANE` and `FLUX`, and whose channels are the faces of
+the mesh.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def contract_defects(graph: IntegerGraph) -> Iterator[str]:
         if not field.ledgers and field.reservoirs.size not in (0, graph.mesh.reservoirs):
             yield f"field {field.name}: {field.reservoirs.size} reservoirs have no ledger with a name"
     for population in graph.between_fields:
-        if population.program.states:
-            yield f"{population.name} is neither holder nor channel, but its program has states"
+        if population.program.states and population.clock is None:
+            yield f"{population.name} is neither holder nor channel, but its program has states and is no clock"
         if not any(synapse.source == population.name for synapse in graph.synapses):
             yield f"{population.name} sends to no other population"
     for population in graph.populations:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pisnn_deploy.graph.stored import Integers, ListsOf, Name, NeuronCount, ProgramLines, Stored
 from pisnn_deploy.programs import Program
+from pisnn_deploy.programs.clock import Clock, clock_of
 
 MOST_LINES = 32
 _SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
@@ -84,6 +85,18 @@ class Population(Stored):
     def started(self) -> dict[str, Integers]:
         """All states before the first PDE step, int64 [size] by name."""
         return {state: self.start.get(state, np.zeros(self.size, np.int64)) for state in self.program.states}
+
+    @property
+    def clock(self) -> Clock | None:
+        """Clock that counts PDE steps in its only state; None without one."""
+        return clock_of(self.program)
+
+    def states_at(self, step: int) -> dict[str, Integers]:
+        """All states before a PDE step of a population whose states are those of a clock, or that has none."""
+        clock = self.clock
+        if clock is None:
+            return self.started()
+        return {state: np.full(self.size, clock.at(step), np.int64) for state in self.program.states}
 
 
 class CycleError(ValueError):

@@ -174,7 +174,7 @@ class Semantics:
         mass : int64 array [holders]
             Masses and ledgers at the start of the PDE step.
         step : int
-            PDE step, for error messages.
+            PDE step, for clocks and error messages.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        states = {name: self._graph.population(name).started() for name in self._between}
+        states = {name: self._graph.population(name).states_at(step) for name in self._between}
         return self._answers(states | self._held(mass), step, [p for p in self._answering if p.name in self._between])
 
     def step(self, state: State, step: int = 0, between: Results | None = None) -> State:
@@ -197,7 +197,7 @@ class Semantics:
         state : State
             Unchanged.
         step : int
-            Its number, counted from 0, for error messages.
+            Its number, counted from 0, for clocks and error messages.
         between : dict of str to Result, optional
             What `between` returns for the masses of `state`, if known.
 
@@ -211,7 +211,8 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        states = {name: self._graph.population(name).started() for name in self._between} | self._held(state.mass)
+        states = {name: self._graph.population(name).states_at(step) for name in self._between}
+        states |= self._held(state.mass)
         for population, columns in zip(self._channels, self._columns.channels, strict=True):
             values = state.residue[columns.part], state.kept_current[columns.part]
             states[population.name] = dict(zip(reversed(population.program.states), values, strict=False))

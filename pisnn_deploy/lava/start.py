@@ -76,7 +76,7 @@ def start_of(graph: IntegerGraph, files: Exchange, step: int, *, goes_on: bool) 
         Whether this run continues another one.
     """
     mass = files.array("initial")
-    states = _states(graph, mass)
+    states = _states(graph, mass, step)
     return Start(step, goes_on, mass, files.array("initial_flux"), states, _sent(graph, mass, states))
 
 
@@ -101,10 +101,10 @@ def arriving(graph: IntegerGraph, sent: Mapping[str, tuple[Integers, ...]], targ
     return total
 
 
-def _states(graph: IntegerGraph, mass: Integers) -> Mapping[str, Mapping[str, Integers]]:
+def _states(graph: IntegerGraph, mass: Integers, step: int) -> Mapping[str, Mapping[str, Integers]]:
     """States before the first PDE step; their widths are checked when they are used."""
     if not any(population.is_late for population in graph.populations):
-        return {population.name: population.started() for population in graph.populations}
+        return {population.name: population.states_at(step) for population in graph.populations}
     masses, first = {}, 0
     for field in graph.fields:
         masses[field.holder] = mass[first : first + field.cells]

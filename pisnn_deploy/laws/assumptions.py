@@ -72,6 +72,13 @@ def require_kinds(spec: LawSpec, *kinds: str) -> None:
                 raise Unfit(f"the side {side} is {condition.kind}")
 
 
+def require_steady(spec: LawSpec) -> None:
+    """Refuse sides that change with time."""
+    for side, conditions in spec.conditions.items():
+        if any(condition.over_time is not None for condition in conditions.values()):
+            raise Unfit(f"the side {side} changes with time")
+
+
 def sampled(spec: LawSpec) -> dict[str, Field]:
     """States spread over the ranges of the fields, float64 [samples] each, with the parameters."""
     turns = np.arange(1, _SAMPLES + 1)

@@ -18,7 +18,7 @@ from pisnn_deploy.laws.start import Fields, grid_of, initial, stacked
 from pisnn_deploy.laws.weno import minmod
 
 Step = Callable[[FiniteVolumes, Field, float], Field]
-"""State after a time step."""
+"""State after a time step, from volumes whose sides are those of its middle."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def baseline(name: str, spec: LawSpec, shape: tuple[int, ...], time: float, step
         step = time / steps if steps else explicit_step(volumes.pace(state), scheme.courant, scheme.real_axis)
         return step, scheme.evaluations
 
-    def advance(state: Field, step: float, evaluations: int) -> Field:
+    def advance(state: Field, now: float, step: float, evaluations: int) -> Field:
+        volumes.set_time(now + step / 2)
         return scheme.step(volumes, state, step)
 
     result = march(stacked(spec, initial(spec, shape)), time, longest, advance)
@@ -173,7 +174,7 @@ def _central(volumes: FiniteVolumes, state: Field, step: float) -> Field:
 
 
 def _weno5(volumes: FiniteVolumes, state: Field, step: float) -> Field:
-    return third_order(volumes.rates, state, step)
+    return third_order(volumes.rates_at, state, volumes.time - step / 2, step)
 
 
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(

@@ -11,6 +11,7 @@ from pisnn_deploy.core.field_errors import shown
 from pisnn_deploy.laws.nodes import Expression, Number
 from pisnn_deploy.laws.parsing import ExpressionError, parse
 from pisnn_deploy.laws.text import to_text
+from pisnn_deploy.laws.time_table import TableError, TimeTable, is_table, read_table
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE, SIDE_NAMES
 
 Kind = Literal["periodic", "wall", "outflow", "held", "inflow", "flux", "robin"]
@@ -40,10 +41,13 @@ class Condition:
         ``coefficient * (outside - u)``.
     values : tuple of Expression
         Functions of the coordinates: none, the value or flux, or the coefficient and the outside value.
+    over_time : TimeTable or None
+        Function of time in place of the last one of these values.
     """
 
     kind: Kind
     values: tuple[Expression, ...] = ()
+    over_time: TimeTable | None = None
 
 
 Conditions = dict[str, dict[str, Condition]]
@@ -52,7 +56,8 @@ Conditions = dict[str, dict[str, Condition]]
 
 def condition_text(condition: Condition) -> str:
     """Format a boundary condition, such as ``held 1``."""
-    return " ".join((condition.kind, ", ".join(to_text(value) for value in condition.values))).strip()
+    values = [*map(to_text, condition.values), *([] if condition.over_time is None else [str(condition.over_time)])]
+    return " ".join((condition.kind, ", ".join(values))).strip()
 
 
 def side_texts(conditions: Conditions) -> dict[str, str]:
@@ -197,16 +202,26 @@ class _Reader:
             expected = "a value" if count == 1 else "a list [coefficient, outside value]"
             self.flaws.append((f"{place}.{name}", f"must be {expected}, not {shown(entry)}"))
             return None
+        over_time = self._table(f"{place}.{name}", values.pop()) if is_table(values[-1]) else None
         parsed = [self._value(f"{place}.{name}", value) for value in values]
-        if any(value is None for value in parsed):
+        if any(value is None for value in parsed) or len(parsed) + (over_time is not None) != count:
             return None
-        return Condition(kind, tuple(value for value in parsed if value is not None))
+        return Condition(kind, tuple(value for value in parsed if value is not None), over_time)
+
+    def _table(self, place: str, content: Mapping[str, object]) -> TimeTable | None:
+        try:
+            return read_table(content)
+        except TableError as error:
+            self.flaws.append((place, str(error)))
+            return None
 
     def _value(self, place: str, value: object) -> Expression | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_VALUE:
             return Number(float(value))
         if not isinstance(value, str):
-            self.flaws.append((place, f"must be a number of at most 2^53 or an expression, not {shown(value)}"))
+            self.flaws.append(
+                (place, f"must be a number of at most 2^53, an expression or a table, not {shown(value)}")
+            )
             return None
         try:
             return parse(value, self._names, place)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws import exact_diffusion, exact_transport, exact_waves
-from pisnn_deploy.laws.assumptions import Averages, TooLate, Unfit
+from pisnn_deploy.laws.assumptions import Averages, TooLate, Unfit, require_steady
 from pisnn_deploy.laws.cole_hopf import cole_hopf
 from pisnn_deploy.laws.finite_volumes import FiniteVolumes
 from pisnn_deploy.laws.grid import Grid
@@ -113,6 +113,7 @@ def exact(spec: LawSpec, shape: tuple[int, ...], time: float) -> Solution | None
         return None
     grid, fields = grid_of(spec, shape), spec.parsed().fields
     try:
+        require_steady(spec)
         averages = SOLUTIONS[name].averages(spec, grid, time)
         at_start = SOLUTIONS[name].averages(spec, grid, 0.0) if time > 0 else averages
         apart = _apart_at_start(spec, grid, at_start)

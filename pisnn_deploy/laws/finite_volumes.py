@@ -37,7 +37,7 @@ class Pace:
     flow : float
         Cells that the fastest wave passes, summed over the axes.
     diffusion, reaction : float
-        Largest decay rates by diffusion, and by sources and exchange.
+        Largest decay rates by diffusion and sides, and by sources and exchange.
     """
 
     flow: float
@@ -76,10 +76,23 @@ class FiniteVolumes:
         self.terms, self.grid, self.order = Terms(law), grid, order
         axes = range(len(grid.shape))
         self.sides = [Sides(self.terms, grid, conditions, axis) for axis in axes]
+        self.time = 0.0
         self.cell_places = self.terms.given(grid.places())
         self.face_places = [
             {name: _last(values, axis) for name, values in self.terms.given(grid.places(axis)).items()} for axis in axes
         ]
+
+    def set_time(self, time: float) -> None:
+        """Take the values that sides give at a time."""
+        self.time = time
+        for sides in self.sides:
+            if not sides.is_steady:
+                sides.set_time(time)
+
+    def rates_at(self, state: Field, time: float) -> Field:
+        """Rate of change of each cell average, with what the sides give at a time."""
+        self.set_time(time)
+        return self.rates(state)
 
     def rates(self, state: Field) -> Field:
         """Rate of change of each cell average."""
@@ -135,7 +148,7 @@ class FiniteVolumes:
         for axis, sides in enumerate(self.sides):
             along = np.moveaxis(state, axis + 1, -1)
             fluxes = self._diffusive(axis, along, levels)
-            sides.stop_diffusion(fluxes, along)
+            sides.stop_diffusion(fluxes)
             result.append(fluxes)
         return result
 
@@ -173,6 +186,8 @@ class FiniteVolumes:
                 slope, stiffness = terms.level_slopes(field, state, self.cell_places)
                 mobility = mobility * (np.abs(slope) + sharpest * np.abs(stiffness))
             diffusion = max(diffusion, sharpest * float(mobility.max()))
+        # The value at such a side is 1.5 u_0 - 0.5 u_1.
+        diffusion += sum(2 * sides.coefficient / width for sides, width in zip(self.sides, spacing, strict=True))
         reaction = terms.stiffness(state, self.cell_places) if terms.reacts else 0.0
         return Pace(fastest, diffusion, reaction)
 
@@ -238,7 +253,7 @@ class FiniteVolumes:
             along = np.moveaxis(state, axis + 1, -1)
             sides = self.sides[axis]
             values = [sides.held_values(end, number) for end in (LOWER, UPPER)]
-            cells = sides.with_gradients(along[[number]], values, [number], along)
+            cells = sides.with_gradients(along[[number]], values, [number])
             total += np.moveaxis(np.diff(self._gradients(cells[0])), -1, axis) / width**2
         return total
 
@@ -248,13 +263,13 @@ class FiniteVolumes:
         fluxes = np.zeros((*along.shape[:-1], along.shape[-1] + 1))
         everything = list(range(terms.fields))
         values_at_sides = [sides.held_values(end, number) for end in (LOWER, UPPER) for number in everything]
-        cells = sides.with_gradients(along, values_at_sides, everything, along)
+        cells = sides.with_gradients(along, values_at_sides, everything)
         middle = self._middles(cells)
         for number in terms.diffuses:
             if number in levels:
                 values = [self._level_at_side(axis, end, number, along) for end in (LOWER, UPPER)]
                 level = np.moveaxis(levels[number], axis, -1)
-                driving = sides.with_gradients(level[None], values, [number], along)[0]
+                driving = sides.with_gradients(level[None], values, [number])[0]
             else:
                 driving = cells[number]
             mobility = terms.diffusivity(number, middle, self.face_places[axis])

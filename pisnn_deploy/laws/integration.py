@@ -18,9 +18,10 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.finite_volumes import FiniteVolumes, Pace
 
 Field = NDArray[np.float64]
-Rates = Callable[[Field], Field]
+Rates = Callable[[Field, float], Field]
+"""Rates of change of a state at a time."""
 Longest = Callable[[Field], tuple[float, int]]
-Advance = Callable[[Field, float, int], Field]
+Advance = Callable[[Field, float, float, int], Field]
 
 COURANT = 0.5
 _REAL_AXIS = 2.5
@@ -73,8 +74,10 @@ def integrate(volumes: FiniteVolumes, state: Field, time: float, coarseness: flo
     """
     has_flux = bool(volumes.terms.axes_with_flux)
 
-    def advance(before: Field, step: float, stages: int) -> Field:
-        return third_order(volumes.rates, before, step) if has_flux else legendre(volumes.rates, before, step, stages)
+    def advance(before: Field, now: float, step: float, stages: int) -> Field:
+        if has_flux:
+            return third_order(volumes.rates_at, before, now, step)
+        return legendre(volumes.rates_at, before, now, step, stages)
 
     return march(state, time, lambda before: _step(volumes, before, time, coarseness), advance)
 
@@ -87,7 +90,7 @@ def march(state: Field, time: float, longest: Longest, advance: Advance) -> Inte
     longest : callable
         Longest time step from a state, and evaluations of the rates that it takes.
     advance : callable
-        State after a time step, from the state before, the time step and its evaluations.
+        State after a time step, from the state before, its time, the time step and its evaluations.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def _marched(state: Field, time: float, longest: Longest, advance: Advance) -> I
             )
         count = max(1, math.ceil(left / step * (1 - 1e-12)))
         step = left / count
-        state = advance(state, step, stages)
+        state = advance(state, time - left, step, stages)
         left = left - step if count > 1 else 0.0
         steps, evaluations = steps + 1, evaluations + stages
         if not np.isfinite(state.sum()):
@@ -158,24 +161,25 @@ def _legendre_step(pace: Pace, accurate: float) -> tuple[float, int]:
     return step, max(3, stages | 1)
 
 
-def third_order(rates: Rates, state: Field, step: float) -> Field:
+def third_order(rates: Rates, state: Field, now: float, step: float) -> Field:
     """A time step of the third-order method."""
-    first = state + step * rates(state)
-    second = 0.75 * state + 0.25 * (first + step * rates(first))
-    return np.asarray(state / 3 + 2 / 3 * (second + step * rates(second)), np.float64)
+    first = state + step * rates(state, now)
+    second = 0.75 * state + 0.25 * (first + step * rates(first, now + step))
+    return np.asarray(state / 3 + 2 / 3 * (second + step * rates(second, now + step / 2)), np.float64)
 
 
-def legendre(rates: Rates, state: Field, step: float, stages: int) -> Field:
+def legendre(rates: Rates, state: Field, now: float, step: float, stages: int) -> Field:
     """A time step of the Legendre method of second order, stable for decay rates up to ``(s^2 + s - 2) / 2 / step``."""
     b = [1 / 3, 1 / 3, *((j * j + j - 2) / (2 * j * (j + 1)) for j in range(2, stages + 1))]
     scale = 4 / (stages * stages + stages - 2)
-    start = step * rates(state)
+    # Parts of the step after which the stages are.
+    at = [0.0, b[1] * scale, *((j * j + j - 2) * scale / 4 for j in range(2, stages + 1))]
+    start = step * rates(state, now)
     before, current = state, state + b[1] * scale * start
     for j in range(2, stages + 1):
         mu, nu = (2 * j - 1) / j * b[j] / b[j - 1], -(j - 1) / j * b[j] / b[j - 2]
         gamma = -(1 - b[j - 1]) * mu * scale
-        following = (
-            mu * current + nu * before + (1 - mu - nu) * state + mu * scale * step * rates(current) + gamma * start
-        )
+        change = step * rates(current, now + at[j - 1] * step)
+        following = mu * current + nu * before + (1 - mu - nu) * state + mu * scale * change + gamma * start
         before, current = current, following
     return current

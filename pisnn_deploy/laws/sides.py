@@ -38,13 +38,30 @@ class Sides:
         self.is_periodic = self._conditions[LOWER][0].kind == "periodic"
         self.has_values = any(c.kind in ("held", "inflow") for side in self._conditions for c in side)
         self._places = [self._along_side(grid, end) for end in (LOWER, UPPER)]
-        self._values = [
-            [self._numbers(condition, self._places[end]) for condition in self._conditions[end]]
-            for end in (LOWER, UPPER)
-        ]
         law = terms.law
         normal = {vector[axis] for vector in law.vector if axis < len(vector)}
         self._is_normal = [name in normal for name in law.fields]
+        self.is_steady = all(c.over_time is None for side in self._conditions for c in side)
+        self.set_time(0.0)
+
+    def set_time(self, time: float) -> None:
+        """Take the values that the sides give at a time."""
+        self._values = [
+            [self._numbers(condition, self._places[end], time) for condition in self._conditions[end]]
+            for end in (LOWER, UPPER)
+        ]
+        fields = range(self._terms.fields)
+        self._entering = [[self._enters(end, number) for number in fields] for end in (LOWER, UPPER)]
+
+    @property
+    def coefficient(self) -> float:
+        """Largest coefficient of a side that gives a flux by the difference to a value; 0 without one."""
+        given = zip(
+            [condition.kind for side in self._conditions for condition in side],
+            [numbers for side in self._values for numbers in side],
+            strict=True,
+        )
+        return max((float(np.abs(numbers[0]).max()) for kind, numbers in given if kind == "robin"), default=0.0)
 
     def _along_side(self, grid: Grid, end: int) -> dict[str, Field]:
         places = {name: np.moveaxis(values, self._axis, -1) for name, values in grid.places().items()}
@@ -52,8 +69,9 @@ class Sides:
         places[AXES[self._axis]] = np.full_like(places[AXES[self._axis]][..., :1], edge)
         return {name: values[..., 0] for name, values in places.items()}
 
-    def _numbers(self, condition: Condition, places: dict[str, Field]) -> list[Field]:
-        return [evaluate(value, {**self._terms.law.parameters, **places}) for value in condition.values]
+    def _numbers(self, condition: Condition, places: dict[str, Field], time: float) -> list[Field]:
+        numbers = [evaluate(value, {**self._terms.law.parameters, **places}) for value in condition.values]
+        return numbers if condition.over_time is None else [*numbers, condition.over_time.at(time)]
 
     def extended(self, cells: Field, width: int) -> Field:
         """Cells with ghost cells for the flux of the law.
@@ -82,14 +100,11 @@ class Sides:
                     continue
                 beyond = nearest[number]
                 if condition.kind in ("held", "inflow"):
-                    enters = self._enters(end, number, nearest)
-                    beyond = np.where(enters, self._values[end][number][0], beyond)
+                    beyond = np.where(self._entering[end][number], self._values[end][number][0], beyond)
                 result[number][ghosts] = beyond[..., None]
         return result
 
-    def with_gradients(
-        self, cells: Field, values: Sequence[Field | None], numbers: Sequence[int], state: Field
-    ) -> Field:
+    def with_gradients(self, cells: Field, values: Sequence[Field | None], numbers: Sequence[int]) -> Field:
         """Cells with two ghost cells for gradients, of fields or of their levels.
 
         Parameters
@@ -100,8 +115,6 @@ class Sides:
             What the sides hold: first those of the lower side, a value for each row, then those of the upper.
         numbers : sequence of int
             The chosen fields.
-        state : float64 array [fields, ..., count]
-            All fields, to see where they flow in.
 
         Returns
         -------
@@ -113,7 +126,6 @@ class Sides:
         if self.is_periodic:
             return result
         for end, (far, near), (first, second) in ((LOWER, (0, 1), (0, 1)), (UPPER, (-1, -2), (-1, -2))):
-            inside = state[..., 0 if end == LOWER else -1]
             for row, number in enumerate(numbers):
                 kind = self._conditions[end][number].kind
                 if kind == "wall":
@@ -124,7 +136,7 @@ class Sides:
                 ghosts = 2 * nearest - next_one, 3 * nearest - 2 * next_one
                 value = values[end * len(numbers) + row]
                 if kind in ("held", "inflow") and value is not None:
-                    enters = self._enters(end, number, inside)
+                    enters = self._entering[end][number]
                     parabola = 3 * value - 2.5 * nearest + 0.5 * next_one, 9 * value - 10.5 * nearest + 2.5 * next_one
                     ghosts = np.where(enters, parabola[0], ghosts[0]), np.where(enters, parabola[1], ghosts[1])
                 result[row][..., near], result[row][..., far] = ghosts
@@ -139,11 +151,19 @@ class Sides:
         """Coordinates of the faces of a side, without the last axis."""
         return self._places[end]
 
-    def _enters(self, end: int, number: int, nearest: Field) -> Field | bool:
-        """Where a side's value counts: everywhere if it is held or flows with other fields, else where it flows in."""
-        if self._conditions[end][number].kind == "held":
-            return True
-        velocity = self._terms.velocity(self._axis, number, nearest, self._terms.given(self._places[end]))
+    def _enters(self, end: int, number: int) -> Field | bool:
+        """Where a side's value counts.
+
+        Everywhere if it is held, or if the field's flux depends on others; else where that value flows in. The value
+        decides and not the state inside, as in integers, so that a side does not turn from one into the other.
+        """
+        condition, places = self._conditions[end][number], self._terms.given(self._places[end])
+        if condition.kind != "inflow":
+            return condition.kind == "held"
+        outside = self._values[end][number][0]
+        state = np.zeros((self._terms.fields, *np.broadcast_shapes(outside.shape, *(v.shape for v in places.values()))))
+        state[number] = outside
+        velocity = self._terms.velocity(self._axis, number, state, places)
         if velocity is None:
             return True
         return np.asarray(velocity > 0 if end == LOWER else velocity < 0)
@@ -156,18 +176,17 @@ class Sides:
         index = np.where(index < 0, -1 - index, np.where(index >= count, 2 * count - 1 - index, index))
         return cells[..., np.clip(index, 0, count - 1)]
 
-    def stop_diffusion(self, fluxes: Field, state: Field) -> None:
+    def stop_diffusion(self, fluxes: Field) -> None:
         """Set the diffusive flux to 0 through sides that are free: in place, float64 [fields, ..., count + 1]."""
         if self.is_periodic:
             return
         for end in (LOWER, UPPER):
-            nearest = state[..., 0 if end == LOWER else -1]
             for number, condition in enumerate(self._conditions[end]):
                 face = fluxes[number][..., 0 if end == LOWER else -1]
                 if condition.kind in ("outflow", "flux", "robin"):
                     face[...] = 0
                 elif condition.kind == "inflow":
-                    face[...] = np.where(self._enters(end, number, nearest), face, 0.0)
+                    face[...] = np.where(self._entering[end][number], face, 0.0)
 
     def set_fluxes(self, fluxes: Field, state: Field) -> None:
         """Set the whole fluxes that the sides prescribe: in place, float64 [fields, ..., count + 1]."""

@@ -17,6 +17,7 @@ from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
 from pisnn_deploy.laws.solution_names import EXACT, SOLVER, unknown_solution
 from pisnn_deploy.laws.states import States
+from pisnn_deploy.laws.time_table import with_files
 from pisnn_deploy.laws.training_options import LawTraining
 from pisnn_deploy.laws.wellposed import judge, values_outside
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS, SIDE_NAMES
@@ -249,7 +250,15 @@ def read_law(path: Path) -> LawSpec:
 
 
 def law_from_mapping(path: Path, document: dict[str, Any]) -> LawSpec:
-    """Read the recipe of a law from the content of a file; see `read_law`."""
+    """Read the recipe of a law from the content of a file; see `read_law`.
+
+    Tables of its boundary that are files are read, so that the recipe has their points.
+    """
+    domain = document.get("domain")
+    if isinstance(domain, dict):
+        document = {**document, "domain": {**domain, "boundary": with_files(path, domain.get("boundary"))}}
+        if "boundary" not in domain:
+            del document["domain"]["boundary"]
     flaws = law_flaws(document)
     if not flaws:
         spec = LawSpec.model_validate(document)

@@ -32,6 +32,7 @@ from pisnn_deploy.laws.nodes import (
 from pisnn_deploy.laws.speeds import diffusivity, eigenvalues, fourth_order, jacobian
 from pisnn_deploy.laws.states import States, first_largest, shown_number
 from pisnn_deploy.laws.text import to_text
+from pisnn_deploy.laws.time_table import TimeTable
 from pisnn_deploy.mesh.boundary import SIDE_NAMES
 
 _MOST_PARTS = 1024
@@ -345,9 +346,21 @@ def values_outside(
         places = {
             name: (f"domain.boundary.{side}", condition.values[-1])
             for name, condition in by_field.items()
-            if condition.kind in ("held", "inflow", "robin")
+            if condition.kind in ("held", "inflow", "robin") and condition.over_time is None
         }
         yield from _outside(law, at_side, places, ranges)
+        for name, condition in by_field.items():
+            if condition.kind != "flux" and condition.over_time is not None:
+                yield from _table_outside(f"domain.boundary.{side}", name, condition.over_time, ranges[name])
+
+
+def _table_outside(place: str, name: str, table: TimeTable, limits: Interval) -> Iterator[Flaw]:
+    lower, upper = limits
+    for time, value in zip(table.times, table.values, strict=True):
+        if not lower <= value <= upper:
+            extent = f"{shown_number(lower)} to {shown_number(upper)}"
+            yield place, f"{name} is {shown_number(value)} at time {shown_number(time)}, outside its range {extent}"
+            return
 
 
 def _outside(

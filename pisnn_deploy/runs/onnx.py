@@ -48,8 +48,10 @@ def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[Stat
     late = np.concatenate(
         [np.full(channels.size, graph.population(channels.population).is_late) for channels in graph.channels]
     )
+    step, counts = np.array([start.step], np.int64), len(session.get_inputs()) > 3
     while True:
-        inputs = {"mass": mass, "current": current, "residue": residue}
-        mass, current, residue, packets = session.run(None, inputs)
+        inputs = {"mass": mass, "current": current, "residue": residue, **({"step": step} if counts else {})}
+        mass, current, residue, *step_after, packets = session.run(None, inputs)
+        step = step_after[0] if counts else step
         added = np.where(late, inputs["current"], current)
         yield State(mass, added, residue, packets, kept_current(graph, current))

@@ -105,7 +105,7 @@ class ReferenceStepper:
 
     def advance(self, steps: int) -> None:
         """Run PDE steps, checking every one."""
-        self._count.resume(self._now.mass)
+        self._count.resume(self._now.mass, self._now.step)
         for _ in range(steps):
             step = self._now.step
             state = next(self._states)
@@ -337,10 +337,10 @@ class _EventCount:
         if not self._delta:
             self._count(self._last if sends else self._masses(mass))
 
-    def resume(self, mass: Integers) -> None:
-        """Continue from masses whose spikes are counted already."""
+    def resume(self, mass: Integers, step: int) -> None:
+        """Continue from the masses before a PDE step, whose spikes are counted already."""
         if not self._last:
-            self._last = self._sends(mass, 0)
+            self._last = self._sends(mass, step)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state, and what it sends if there is a next PDE step."""

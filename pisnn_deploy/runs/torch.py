@@ -160,7 +160,7 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     network, columns = Network(graph), columns_of(graph)
     channels = [(graph.population(part.population), part.part) for part in columns.channels]
     states: States = {
-        population.name: {name: torch.tensor(values) for name, values in population.started().items()}
+        population.name: {name: torch.tensor(values) for name, values in population.states_at(start.step).items()}
         for population in graph.between_fields
     }
     for field in columns.fields:

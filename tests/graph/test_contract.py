@@ -159,7 +159,7 @@ def test_channels_are_the_faces_of_the_mesh(plain: IntegerGraph) -> None:
 
 def test_populations_between_have_no_states_and_are_heard(hidden: IntegerGraph, plain: IntegerGraph) -> None:
     counting = reworded(hidden, ("(arrival; ;", "(arrival; z;"), ("send", "keep z = activation\nsend"), name="hidden1")
-    assert defects(counting) == ["hidden1 is neither holder nor channel, but its program has states"]
+    assert defects(counting) == ["hidden1 is neither holder nor channel, but its program has states and is no clock"]
     level = parse("neuron level(arrival; ; )\nactivation = asr(arrival, 2)\nsend activation")
     idle = replace(hidden.population("hidden1"), name="idle", size=9, program=level, parameters={}, start={})
     with_idle = replace(

@@ -31,8 +31,8 @@ def error_with(spec: LawSpec, count: int, steps: int | None = None) -> float:
         state = integrate(volumes, start, spec.time).state
     else:
 
-        def advance(before: np.ndarray[Any, Any], step: float, _: int) -> np.ndarray[Any, Any]:
-            return third_order(volumes.rates, before, step)
+        def advance(before: np.ndarray[Any, Any], now: float, step: float, _: int) -> np.ndarray[Any, Any]:
+            return third_order(volumes.rates_at, before, now, step)
 
         state = march(start, spec.time, lambda _: (spec.time / steps, 3), advance).state
     return float(np.abs(state - stacked(spec, expected.fields)).mean())
@@ -62,12 +62,13 @@ def test_order_four_of_diffusion_and_two_of_its_time_steps() -> None:
     errors = [error_with(spec, count, 800) for count in (8, 16, 32)]
     assert np.all(np.log2(np.array(errors[:-1]) / errors[1:]) > 3.8), errors
     volumes, start = volumes_of(spec, (32,)), stacked(spec, initial(spec, (32,)))
-    fine = march(start, 1.0, lambda _: (1 / 800, 3), lambda u, step, _: third_order(volumes.rates, u, step)).state
+    rates = volumes.rates_at
+    fine = march(start, 1.0, lambda _: (1 / 800, 3), lambda u, now, step, _: third_order(rates, u, now, step)).state
     by_steps = []
     for steps in (8, 16, 32):
         state = start
         for _ in range(steps):
-            state = legendre(volumes.rates, state, 1 / steps, 9)
+            state = legendre(volumes.rates_at, state, 0.0, 1 / steps, 9)
         by_steps.append(float(np.abs(state - fine).max()))
     assert np.all(np.log2(np.array(by_steps[:-1]) / by_steps[1:]) > 1.8), by_steps
 

@@ -23,7 +23,7 @@ def compiled(name: str) -> pd.CompiledArtifact:
 
 def test_there_is_one_with_a_source_one_of_several_fields_and_one_with_a_level() -> None:
     laws = [read_law(FOLDER / f"{name}.yaml").parsed() for name in NAMES]
-    assert len(laws) == 3
+    assert len(laws) == 4
     assert any(law.sources for law in laws)
     assert any(len(law.fields) > 1 for law in laws)
     assert any(law.level for law in laws)
@@ -51,6 +51,16 @@ def test_gas_is_pushed_by_the_walls_alone() -> None:
     density, momentum = run.mass[[0, -1]].reshape(2, 2, -1).sum(axis=2).T
     assert density[0] == density[1] and momentum[0] == 0 < momentum[1]
     assert set(run.ledgers) == {"m"}
+
+
+def test_a_wall_is_cooled_by_the_night_and_warmed_by_the_room() -> None:
+    artifact = compiled("sunny_wall")
+    clock = next(population.clock for population in artifact.graph.between_fields if population.clock)
+    assert clock.repeats
+    run = artifact.simulate(300, backend="fast")
+    came = {name: -gain.quanta for name, gain in run.ledgers["e"].items()}
+    assert came["left"] < 0 < came["right"]
+    assert sum(came.values()) == int(run.mass[-1].sum() - run.mass[0].sum())
 
 
 def test_ice_melts_from_the_warm_side_and_stays_at_its_melting_point() -> None:

@@ -33,9 +33,9 @@ CODINGS: tuple[Coding, ...] = ("delta", "dense")
 
 @cache
 def compiled_law(seed: int) -> IntegerGraph | None:
-    """A random law; None if its text is refused."""
+    """A random law, a third of them with sides that depend on time; None if its text is refused."""
     try:
-        return drawn_law(seed, CODINGS[seed // 2 % 2])
+        return drawn_law(seed, CODINGS[seed // 2 % 2], over_time=seed % 3 == 0)
     except CompileError:
         raise
     except (ValidationError, UsageError):
@@ -92,6 +92,7 @@ def test_most_laws_are_compiled_and_all_kinds_occur() -> None:
     assert len(graphs) > 0.9 * CASES and sum(map(stays_in_range, graphs)) > 0.7 * CASES
     assert {len(graph.mesh.shape) for graph in graphs} == {1, 2}
     assert {len(graph.fields) for graph in graphs} == {1, 2, 3}
+    assert any(population.clock for graph in graphs for population in graph.between_fields)
     operations = {op.name for graph in graphs for p in graph.between_fields for op in p.program.operations}
     assert operations >= {"mul_shr", "table", "min", "max", "abs"}
     ledgers = {ledger.name for graph in graphs for field in graph.fields for ledger in field.ledgers}

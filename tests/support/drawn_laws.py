@@ -35,6 +35,15 @@ _EXCHANGES = ("{c}*{u}*{v}", "{c}*{u}*{v}**2", "{c}*({u} - {v})")
 _SIDES: tuple[Any, ...] = ("wall", "outflow", {"held": 0.5}, {"inflow": 0.4}, {"flux": 0.02}, {"robin": [0.5, 0.6]})
 
 
+_OF_TIME: dict[str, Any] = {
+    "held": {"times": [0, 0.01, 0.03, 1], "values": [0.5, 0.7, 0.4, 0.5], "periodic": True},
+    "inflow": {"times": [0.001, 0.02], "values": [0.4, 0.3]},
+    "flux": {"times": [0, 0.01], "values": [0.02, -0.01]},
+    "robin": [0.5, {"times": [0, 0.02], "values": [0.6, 0.4]}],
+}
+"""What some sides give as a function of time."""
+
+
 class _Draft:
     """A law under construction."""
 
@@ -121,8 +130,16 @@ class _Draft:
         return sides
 
 
-def drawn_recipe(seed: int) -> LawSpec:
-    """A random recipe in one or two dimensions.
+def _over_time(boundary: dict[str, Any]) -> dict[str, Any]:
+    """The same conditions with tables in place of numbers."""
+    return {
+        side: {kind: _OF_TIME[kind] for kind in condition} if isinstance(condition, dict) else condition
+        for side, condition in boundary.items()
+    }
+
+
+def drawn_recipe(seed: int, over_time: bool = False) -> LawSpec:
+    """A random recipe in one or two dimensions; its sides perhaps give functions of time.
 
     Raises
     ------
@@ -142,10 +159,13 @@ def drawn_recipe(seed: int) -> LawSpec:
             draft.law["exchange"].append({"from": "u", "to": "v", "rate": draft.some(_EXCHANGES, u="u", v="v")})
     law = {name: part for name, part in draft.law.items() if part or name == "flux_y"}
     lengths: Any = 1.0 if axes == 1 else [1.0, 1.0]
-    return recipe(law, draft.boundary(), lengths, initial=draft.initial, range=draft.range)
+    boundary = draft.boundary()
+    return recipe(
+        law, _over_time(boundary) if over_time else boundary, lengths, initial=draft.initial, range=draft.range
+    )
 
 
-def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2") -> IntegerGraph:
+def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2", over_time: bool = False) -> IntegerGraph:
     """The compiled graph of a random recipe.
 
     Raises
@@ -153,7 +173,7 @@ def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2") -> I
     pydantic.ValidationError, UsageError, CompileError
         The law is ill-posed, or cannot be constructed or compiled.
     """
-    spec = drawn_recipe(seed)
+    spec = drawn_recipe(seed, over_time)
     options = CompileOptions(None, load_profile(profile), GraphOptions(coding=coding))
     return compile_law(spec, SHAPES[len(spec.lengths) - 1], options)
 

@@ -68,6 +68,8 @@ class Stage:
         Intervals that hold for other reasons (such as the audit), by name of the value.
     starts : mapping of str to Interval
         Initial values of states, by name.
+    size : int
+        Number of neurons of a program without any input.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Stage:
     heard: tuple[Heard, ...] = ()
     limits: Mapping[str, Interval] = field(default_factory=dict)
     starts: Mapping[str, Interval] = field(default_factory=dict)
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
     """Run a program on intervals: neuron by neuron up to its states and limits, then for all neurons at once."""
     program = stage.program
     first, rest = _divided(program, stage.limits)
-    groups, member = _groups(inputs, program.parameters if rest.operations else first.ports)
+    groups, member = _groups(inputs, program.parameters if rest.operations else first.ports, stage.size)
     values: dict[str, Interval] = {}
     of_groups: list[dict[str, Interval]] = []
     for group in groups:
@@ -194,9 +197,11 @@ def _divided(program: Program, limits: Mapping[str, Interval]) -> tuple[Program,
     )
 
 
-def _groups(inputs: Mapping[str, Ends], told_apart: Iterable[str]) -> tuple[list[dict[str, Interval]], Integers]:
+def _groups(
+    inputs: Mapping[str, Ends], told_apart: Iterable[str], size: int
+) -> tuple[list[dict[str, Interval]], Integers]:
     """Inputs of groups of neurons (all but the named ones as hulls over the group), and each neuron's group."""
-    count, member = 1, np.zeros(next(iter(inputs.values()))[0].size, np.int64)
+    count, member = 1, np.zeros(next((lower.size for lower, _ in inputs.values()), size), np.int64)
     for values in (ends for name in told_apart for ends in inputs[name]):
         if (values != values[:1]).any():
             distinct, place = np.unique(values, return_inverse=True)
@@ -298,6 +303,7 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
             tuple(heard for heard in into if heard.source not in graph.holders),
             limits_of(fields[population.name].window) if population.name in fields else {},
             _starts(population),
+            population.size,
         )
 
 

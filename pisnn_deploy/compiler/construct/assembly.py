@@ -18,6 +18,7 @@ from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Program, run
 from pisnn_deploy.programs.arrays import Arrays
+from pisnn_deploy.programs.clock import COUNT, Clock
 from pisnn_deploy.programs.interval import Interval
 
 Integers = NDArray[np.int64]
@@ -147,6 +148,12 @@ class Block:
         self._parameters: dict[str, Integers] = {}
         self._known: dict[tuple[str, bytes], Real] = {}
         self._outputs: list[Fixed] = []
+        self._clock: Clock | None = None
+
+    def count(self, clock: Clock) -> Fixed:
+        """Count of a clock before the PDE step; each of its populations has the clock as its state."""
+        self._clock = clock
+        return Fixed(self.circuit.port(COUNT, Interval(0, clock.highest)), 0)
 
     def sum(self, taps: Sequence[Tap], constant: Floats | None = None) -> Fixed:
         """Weighted sum of signals, plus a constant for each neuron."""
@@ -213,8 +220,8 @@ class Block:
         each = np.arange(self.size, dtype=np.int64)
         fractions = {str(sent.operand): sent.fraction for sent in self._outputs}
         for stage in self.circuit.stages(names):
-            program = self._with_constants(stage.program, known)
-            if not program.ports:
+            program = self._with_clock(self._with_constants(stage.program, known))
+            if not program.ports and not program.states:
                 known |= self._constants(stage.name, program, fractions)
                 continue
             parameters = {name: self._parameters[name] for name in program.parameters}
@@ -237,6 +244,19 @@ class Block:
         self._parameters |= values
         ports = tuple(name for name in program.ports if name not in values)
         return replace(program, ports=ports, parameters=(*program.parameters, *values))
+
+    def _with_clock(self, program: Program) -> Program:
+        """The program with the state of a clock in place of the port of its count."""
+        if self._clock is None or COUNT not in program.ports:
+            return program
+        counting = self._clock.program
+        return replace(
+            program,
+            ports=tuple(name for name in program.ports if name != COUNT),
+            states=counting.states,
+            operations=(*counting.operations[:-1], *program.operations),
+            after=counting.after,
+        )
 
     def _constants(self, name: str, program: Program, fractions: Mapping[str, int]) -> dict[str, Signal]:
         """What a program without ports computes."""

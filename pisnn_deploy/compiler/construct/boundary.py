@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.construct.assembly import Signal, Tap
+from pisnn_deploy.compiler.construct.over_time import signal_over_time, to_rows
 from pisnn_deploy.compiler.construct.plan import Plan
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.calculus import ZERO
@@ -21,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ghost:
-    """State outside: ``weight * inside + constant``.
+    """State outside: ``weight * inside + constant + factor * value``.
 
     Attributes
     ----------
@@ -29,10 +31,20 @@ class Ghost:
         1 where the state is continued, -1 where it is reflected, 0 where a value is given.
     constant : float64 array [faces]
         In physical units.
+    value : Signal or None
+        Value that depends on time; None without one.
+    factor : int
+        Its weight.
     """
 
     weight: Integers
     constant: Floats
+    value: Signal | None = None
+    factor: int = 1
+
+    def taps(self, row: Integers, weight: int | Integers = 1) -> list[Tap]:
+        """Connections that bring the value that depends on time to rows, one for each face."""
+        return [] if self.value is None else [to_rows(self.value, row, self.factor * weight)]
 
 
 def condition(plan: Plan, name: str, axis: int, upper: int) -> Condition:
@@ -78,17 +90,47 @@ def ghost(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> Ghos
     if at.kind == "wall" and is_normal(plan, name, axis):
         weight = -weight
     elif at.kind in ("held", "inflow"):
-        enters, value = _entering(plan, name, axis, upper, cells)
+        enters, value = entering(plan, name, axis, upper, cells)
+        if at.over_time is not None:
+            given = signal_over_time(plan, name, axis, upper, at.over_time) if enters.all() else None
+            return Ghost(np.where(enters, 0, weight), constant, given)
         weight, constant = np.where(enters, 0, weight), np.where(enters, value, 0.0)
     return Ghost(weight, constant)
 
 
-def _entering(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> tuple[NDArray[np.bool_], Floats]:
-    """Where the value of a side that holds one, or lets one flow in, counts; and that value, [faces]."""
+def entering(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> tuple[NDArray[np.bool_], Floats]:
+    """Where the value of a side that holds one, or lets one flow in, counts; and that value, [faces].
+
+    A value that depends on time counts at all faces or at none, and is 0 here.
+
+    Raises
+    ------
+    UsageError
+        Such a value flows in only at some times or faces.
+    """
     at, places = condition(plan, name, axis, upper), side_places(plan, axis, upper, cells)
-    value = given_value(plan, at.values[0], places)
-    enters = np.ones(cells.size, bool) if at.kind == "held" else flows_in(plan, name, axis, upper, places, value)
-    return enters, value
+    value = np.zeros(cells.size) if at.over_time is not None else given_value(plan, at.values[0], places)
+    if at.kind == "held":
+        return np.ones(cells.size, bool), value
+    if at.over_time is None:
+        return flows_in(plan, name, axis, upper, places, value), value
+    least, largest = min(at.over_time.values), max(at.over_time.values)
+    enters = np.stack(
+        [
+            flows_in(plan, name, axis, upper, places, np.full(cells.size, value))
+            for value in np.linspace(least, largest, 1 if least == largest else _LATTICE)
+        ]
+    )
+    if enters.any() != enters.all():
+        raise UsageError(
+            f"domain.boundary.{SIDE_NAMES[axis][upper]}: inflow of {name}: some values of its table flow in, others "
+            "flow out; use held"
+        )
+    return enters[0], value
+
+
+_LATTICE = 65
+"""Values between the ends of a table at which its direction is looked at."""
 
 
 def flows_in(
@@ -133,7 +175,7 @@ def carries(plan: Plan, name: str, axis: int, upper: int) -> bool:
 
 @dataclass(frozen=True)
 class Continuation(Ghost):
-    """Values of cells outside, from cells inside: ``weight * inside + constant``.
+    """Values of cells outside, from cells inside.
 
     Attributes
     ----------
@@ -141,7 +183,7 @@ class Continuation(Ghost):
         Whether the cell inside is the mirror image; else it is the last one before the side.
     """
 
-    is_mirrored: NDArray[np.bool_]
+    is_mirrored: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def continuation(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> Continuation:
@@ -158,7 +200,8 @@ def continuation(plan: Plan, name: str, axis: int, upper: int, cells: Integers) 
     if at.kind == "wall" and is_normal(plan, name, axis):
         weight = -weight
     elif at.kind in ("held", "inflow"):
-        enters, value = _entering(plan, name, axis, upper, cells)
-        weight, constant = np.where(enters, -1, weight), np.where(enters, 2 * value, 0.0)
-        is_mirrored = enters
-    return Continuation(weight, constant, is_mirrored)
+        enters, value = entering(plan, name, axis, upper, cells)
+        weight, constant, is_mirrored = np.where(enters, -1, weight), np.where(enters, 2 * value, 0.0), enters
+        if at.over_time is not None and enters.all():
+            return Continuation(weight, constant, signal_over_time(plan, name, axis, upper, at.over_time), 2, enters)
+    return Continuation(weight, constant, is_mirrored=is_mirrored)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Block, Signal, tap
-from pisnn_deploy.compiler.construct.boundary import condition, flows_in, given_value, side_places
+from pisnn_deploy.compiler.construct.boundary import condition, entering
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, FixedPoint
 from pisnn_deploy.compiler.construct.grid import Faces
 from pisnn_deploy.compiler.construct.kinds_of_expressions import is_polynomial
+from pisnn_deploy.compiler.construct.over_time import signal_over_time, to_rows, value_over_time
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import (
@@ -81,6 +83,7 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
         scaled = block.fixed.scaled(value, per_cell)
         assert isinstance(scaled, Fixed)
         rows, columns, weights, constant = [row], [column], [factors * weight], np.zeros(faces.size)
+        moving: list[Term] = []
         for upper, outside in enumerate(faces.sides):
             cells = (faces.right, faces.left)[upper][outside]
             holds, outer = _held(plan, name, faces.axis, upper, cells)
@@ -89,10 +92,16 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
             rows.append(outside[holds])
             columns.append(cells[holds])
             weights.append(np.full(int(holds.sum()), twice, np.int64))
-            if holds.any():
+            table = condition(plan, name, faces.axis, upper).over_time if holds.any() else None
+            if table is not None:
+                scaled_level = partial(_scaled_level, plan, name, level, per_cell)
+                given = value_over_time(plan, name, faces.axis, upper, table, scaled_level)
+                ones = np.ones(outside.size, np.int64)
+                moving.append(Term(*given, outside, 0 * ones, -twice * ones))
+            elif holds.any():
                 constant[outside[holds]] = -twice * per_cell * _level_at(plan, name, level, outer[holds])
         term = Term(block, scaled, np.concatenate(rows), np.concatenate(columns), np.concatenate(weights))
-        results.append(Diffusion((term,), constant))
+        results.append(Diffusion((term, *moving), constant))
     return results
 
 
@@ -166,6 +175,9 @@ def laplacian(plan: Plan, block: Block, name: str) -> Fixed:
                 holds, outer = _held(plan, name, axis, upper, outside)
                 taps.append(tap(signal, outside[holds], outside[holds], -2))
                 constant[outside[holds]] += 2 * outer[holds]
+                table = condition(plan, name, axis, upper).over_time if holds.any() else None
+                if table is not None:
+                    taps.append(to_rows(signal_over_time(plan, name, axis, upper, table), outside, 2))
         part = block.fixed.scaled(block.sum(taps, constant), width**-2.0)
         both = part if total is None else block.fixed.add(total, part)
         assert isinstance(both, Fixed)
@@ -175,18 +187,10 @@ def laplacian(plan: Plan, block: Block, name: str) -> Fixed:
 
 
 def _held(plan: Plan, name: str, axis: int, upper: int, cells: Integers) -> tuple[NDArray[np.bool_], Floats]:
-    """Which faces of a side have a value that the field diffuses to, and that value."""
-    nothing = np.zeros(cells.size, bool), np.zeros(cells.size)
-    if not cells.size:
-        return nothing
-    at = condition(plan, name, axis, upper)
-    if at.kind not in ("held", "inflow"):
-        return nothing
-    places = side_places(plan, axis, upper, cells)
-    value = given_value(plan, at.values[0], places)
-    if at.kind == "held":
-        return np.ones(cells.size, bool), value
-    return flows_in(plan, name, axis, upper, places, value), value
+    """Which faces of a side have a value that the field diffuses to, and that value; 0 where it depends on time."""
+    if not cells.size or condition(plan, name, axis, upper).kind not in ("held", "inflow"):
+        return np.zeros(cells.size, bool), np.zeros(cells.size)
+    return entering(plan, name, axis, upper, cells)
 
 
 def _level_at(plan: Plan, name: str, level: Level, value: Floats) -> Floats:
@@ -196,6 +200,10 @@ def _level_at(plan: Plan, name: str, level: Level, value: Floats) -> Floats:
     if free_names(level) - {name}:
         raise UsageError(f"domain.boundary: {name} is held, but its level depends on more than {name}")
     return np.broadcast_to(evaluate(level, {name: value}), value.shape).astype(np.float64)
+
+
+def _scaled_level(plan: Plan, name: str, level: Level, scale: float, value: Floats) -> Floats:
+    return scale * _level_at(plan, name, level, value)
 
 
 def _of_faces(plan: Plan, name: str, level: Expression | None, factor: Expression, faces: Faces) -> Diffusion:
@@ -226,7 +234,19 @@ def _of_faces(plan: Plan, name: str, level: Expression | None, factor: Expressio
         at = outside[holds[outside]]
         sign = 1 if upper else -1
         taps.append(tap(signal, at, (faces.right, faces.left)[upper][at], 2 * sign))
-        if at.size:
+        table = condition(plan, name, axis, upper).over_time if at.size else None
+        if table is not None:
+            given = signal_over_time(
+                plan,
+                name,
+                axis,
+                upper,
+                table,
+                lambda v: _level_at(plan, name, level or Symbol(name), v),
+                signal.fraction,
+            )
+            taps.append(to_rows(given, at, -2 * sign))
+        elif at.size:
             constant[at] = -2 * sign * _level_at(plan, name, level or Symbol(name), outer[at])
     difference = block.sum(taps, constant)
     total = block.fixed.scaled(block.fixed.multiplied(mean, difference), plan.clock.flow / plan.grid.spacing[axis] ** 2)

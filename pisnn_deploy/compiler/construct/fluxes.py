@@ -12,8 +12,9 @@ from pisnn_deploy.compiler.construct.assembly import tap
 from pisnn_deploy.compiler.construct.boundary import carries, condition, given_value, side_places
 from pisnn_deploy.compiler.construct.channels import Way
 from pisnn_deploy.compiler.construct.diffusion import Diffusion
-from pisnn_deploy.compiler.construct.fixed_point import Fixed
+from pisnn_deploy.compiler.construct.fixed_point import Fixed, Real
 from pisnn_deploy.compiler.construct.grid import Faces
+from pisnn_deploy.compiler.construct.over_time import signal_over_time, to_rows, value_over_time
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 
 Integers = NDArray[np.int64]
@@ -88,8 +89,8 @@ def flux_way(
         for crossing in across:
             if crossing.axis == faces.axis and condition(plan, name, faces.axis, crossing.upper).kind in _GIVEN:
                 is_given[crossing.faces] = True
-                term, constant[crossing.faces] = _given_flux(plan, name, crossing)
-                terms += [replace(term, row=numbers[crossing.faces][term.row])] if term else []
+                given, constant[crossing.faces] = _given_flux(plan, name, crossing)
+                terms += [replace(term, row=numbers[crossing.faces][term.row]) for term in given]
         for part in parts:
             kept = (numbers[part.row] >= 0) & ~is_given[part.row]
             terms.append(replace(part, row=numbers[part.row][kept], column=part.column[kept], factor=part.factor[kept]))
@@ -123,17 +124,20 @@ def _numbered(faces: Faces, across: Sequence[Crossing], count: int) -> tuple[Int
     return numbers, np.concatenate(source), np.concatenate(target)
 
 
-def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[Term | None, Floats]:
-    """Flux through a side that its condition gives: constant, or linear in the cell; positive along the axis."""
+def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[list[Term], Floats]:
+    """Flux through a side that its condition gives, positive along the axis: constant, of time, or linear in cells."""
     at = condition(plan, name, crossing.axis, crossing.upper)
     places = side_places(plan, crossing.axis, crossing.upper, crossing.cells)
     sign = -1.0 if crossing.upper else 1.0
     factor = sign * plan.clock.flow / plan.grid.spacing[crossing.axis]
     values = [given_value(plan, value, places) for value in at.values]
+    each, nothing = np.arange(crossing.cells.size, dtype=np.int64), np.zeros(crossing.cells.size)
     if at.kind == "flux":
-        return None, factor * values[0]
-    coefficient, outside = values
-    each = np.arange(crossing.cells.size, dtype=np.int64)
+        if at.over_time is None:
+            return [], factor * values[0]
+        side_flux = value_over_time(plan, name, crossing.axis, crossing.upper, at.over_time, lambda v: factor * v)
+        return [Term(*side_flux, each, np.zeros(each.size, np.int64), np.ones(each.size, np.int64))], nothing
+    coefficient = values[0]
     side = plan.grid.side_name(crossing.axis, crossing.upper)
     block = plan.block(f"{name}-{side}", crossing.cells.size, f"domain.boundary.{side}.{name}")
     # The value at the side is (3 u_0 - u_1) / 2 of the two nearest cells.
@@ -143,6 +147,11 @@ def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[Term | None,
     taps = [tap(plan.signals[name], each, crossing.cells, 3), tap(plan.signals[name], each, inner, -1)]
     both = block.sum(taps)
     inside = block.fixed.clamped(Fixed(both.operand, both.fraction + 1), *plan.ranges[name])
-    value = block.fixed.multiplied(block.known("coefficient", -factor * coefficient), inside)
+    rise: Real = inside
+    if at.over_time is not None:
+        outside = signal_over_time(plan, name, crossing.axis, crossing.upper, at.over_time)
+        rise = block.fixed.add(inside, block.sum([to_rows(outside, each)]), "sub")
+    value = block.fixed.multiplied(block.known("coefficient", -factor * coefficient), rise)
     assert isinstance(value, Fixed)
-    return Term(block, value, each, each, np.ones(each.size, np.int64)), factor * coefficient * outside
+    term = Term(block, value, each, each, np.ones(each.size, np.int64))
+    return [term], factor * coefficient * values[1] if at.over_time is None else nothing

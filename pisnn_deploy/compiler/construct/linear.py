@@ -134,11 +134,14 @@ class Cells:
         Factor of the value there; 0 where it is a constant.
     constant : float64 array [faces]
         What is added to it.
+    taps : list of Tap
+        Values of sides that depend on time, which are added too.
     """
 
     places: Mapping[int, Integers]
     weight: Integers
     constant: Floats
+    taps: list[Tap]
 
 
 def _stencil(plan: Plan, name: str, faces: Faces, orders: Orders) -> tuple[list[Tap], Floats, int]:
@@ -164,6 +167,7 @@ def _stencil(plan: Plan, name: str, faces: Faces, orders: Orders) -> tuple[list[
         column[cells.weight == 0] = -1
         taps.append(tap(plan.signals[name], each, column, weight * cells.weight))
         constant += weight * cells.constant
+        taps += [entry.scaled_by(weight) for entry in cells.taps]
     return taps, constant, math.prod(divisor for _, divisor in tables)
 
 
@@ -179,6 +183,7 @@ def folded_cells(plan: Plan, name: str, places: Mapping[int, Integers]) -> Cells
     folded = {a: np.asarray(place, np.int64) for a, place in places.items()}
     size = folded[0].size
     weight, constant = np.ones(size, np.int64), np.zeros(size)
+    taps: list[Tap] = []
     for a, count in enumerate(grid.shape):
         if grid.periodic[a]:
             folded[a] = folded[a] % count
@@ -197,5 +202,6 @@ def folded_cells(plan: Plan, name: str, places: Mapping[int, Integers]) -> Cells
             folded[a] = folded[a].copy()
             folded[a][outside] = count - 1 - mirrored if upper else mirrored
             constant[outside] += weight[outside] * beyond.constant
+            taps += beyond.taps(outside, weight[outside])
             weight[outside] *= beyond.weight
-    return Cells(folded, weight, constant)
+    return Cells(folded, weight, constant, taps)

@@ -86,7 +86,7 @@ def _slope(plan: Plan, name: str, axis: int) -> Signal:
         taps = [tap(signal, each, each, -step), tap(signal, each, other, step)]
         constant = np.zeros(grid.cells)
         if outside.size:
-            taps.append(tap(signal, outside, outside, step * beyond.weight))
+            taps += [tap(signal, outside, outside, step * beyond.weight), *beyond.taps(outside, step)]
             constant[outside] = step * beyond.constant
         ends.append(block.sum(taps, constant))
     apply = block.circuit.apply
@@ -198,6 +198,7 @@ def _face_state(plan: Plan, block: Block, slopes: Slopes, name: str, faces: Face
         beyond: Ghost = ghost(plan, name, faces.axis, int(upper), other[outside])
         mirrored = _state_taps(plan, slopes, name, faces.axis, outside, other[outside], 1 if upper else -1)
         taps += [entry.scaled_by(beyond.weight[np.searchsorted(outside, entry.row)]) for entry in mirrored]
+        taps += beyond.taps(outside)
         constant[outside] = beyond.constant
     return block.sum(taps, constant)
 

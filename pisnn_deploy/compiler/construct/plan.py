@@ -73,11 +73,13 @@ class Plan:
     word : int
         Signed width of every value that is computed.
     levels : dict of str to Signal
-        Levels made so far that several populations use.
+        Levels and values of sides made so far that several populations use.
     changes : dict of str to list of Signal
         What half a time step changes in each cell of a field; what is computed of fields then is second order in time.
     trained : TrainedFluxes or None
         Networks of the scheme ``trained``.
+    over_time : list of str
+        Populations made so far that compute what sides give as a function of time.
     """
 
     law: Law
@@ -95,6 +97,7 @@ class Plan:
     levels: dict[str, Signal] = field(default_factory=dict)
     changes: dict[str, list[Signal]] = field(default_factory=dict)
     trained: TrainedFluxes | None = None
+    over_time: list[str] = field(default_factory=list)
 
     def block(self, name: str, size: int, where: str) -> Block:
         """Neurons to compute with."""

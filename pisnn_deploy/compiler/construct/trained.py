@@ -155,6 +155,11 @@ class _Hidden:
                 weight = cells.weight[:, None] * weights[units]
                 taps.append(tap(signal, row.reshape(-1), np.repeat(column, units.size), weight.reshape(-1)))
                 constant[:, units] += cells.constant[:, None] * network.weight[units, number, position] * 2.0**-scale
+                for entry in cells.taps:
+                    given = replace(entry.signal, fraction=entry.signal.fraction + scale + network.weight_exponent)
+                    row = entry.row[:, None] * hidden + units
+                    weight = entry.weight[:, None] * weights[units]
+                    taps.append(tap(given, row.reshape(-1), np.repeat(entry.column, units.size), weight.reshape(-1)))
         return taps or [tap(signal, *(np.zeros(0, np.int64),) * 3)], constant
 
     def round_to(self, fraction: int) -> None:

@@ -24,6 +24,7 @@ from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import weights_of_port
 from pisnn_deploy.programs import Program, Result, run
+from pisnn_deploy.programs.clock import Clock
 
 LARGEST_MODEL = 2_000_000_000
 """Maximum size of a model in bytes; the limit of protobuf messages is 2^31."""
@@ -55,9 +56,15 @@ class StepBuilder:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
+    @property
+    def has_clocks(self) -> bool:
+        """Whether the number of the PDE step is an input."""
+        return any(population.clock is not None for population in self.graph.between_fields)
+
     def described(self, name: str, quantity: str) -> onnx.ValueInfoProto:
         """Describe an input or output of the model."""
-        size = self.columns.holders if quantity == "mass" else self.columns.size
+        sizes = {"mass": self.columns.holders, "step": 1}
+        size = sizes.get(quantity, self.columns.size)
         return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
 
     def step(self, state: Mapping[str, str]) -> None:
@@ -66,7 +73,7 @@ class StepBuilder:
         Parameters
         ----------
         state : mapping of str to str
-            Names of the tensors of ``mass``, ``current`` and ``residue``.
+            Names of the tensors of ``mass``, ``current`` and ``residue``, and of ``step`` if there are clocks.
 
         Raises
         ------
@@ -82,8 +89,10 @@ class StepBuilder:
             )
         senders: Senders = {(part.holder, 0): (state["mass"], part.first_holder) for part in columns.fields}
         for population in graph.between_fields:
-            ports = {port: self._arrival(population, port, senders) for port in population.program.ports}
-            sends = zip(population.program.sends, self._neurons(population, ports, {}).sends, strict=True)
+            inputs = {port: self._arrival(population, port, senders) for port in population.program.ports}
+            if population.clock is not None:
+                inputs |= dict.fromkeys(population.program.states, self._count(population, population.clock, state))
+            sends = zip(population.program.sends, self._neurons(population, inputs, {}).sends, strict=True)
             for output, (value, sent) in enumerate(sends):
                 senders[population.name, output] = self._of_all(population, value, sent), 0
         fired = [self._channels(part, state, senders) for part in columns.channels]
@@ -97,6 +106,20 @@ class StepBuilder:
         gains = [self._arrival(population, population.program.ports[0], senders) for population in holders]
         gain = gains[0] if len(gains) == 1 else self.node("Concat", gains, "gain")
         self.node("Add", (state["mass"], gain), "mass_next")
+        if self.has_clocks:
+            self.node("Add", (state["step"], self.constant("one_step", np.ones(1, np.int64))), "step_next")
+
+    def _count(self, population: Population, clock: Clock, state: Mapping[str, str]) -> str:
+        """Add the nodes of the count of a clock before the step."""
+        name = f"{population.name}/count"
+        added, limit = (
+            self.constant(f"{name}/{part}", np.array([number], np.int64))
+            for part, number in (("added", clock.added), ("limit", clock.limit))
+        )
+        total = self.node("Mul", (state["step"], added), f"{name}/total")
+        count = self.node("Mod" if clock.repeats else "Min", (total, limit), f"{name}/at")
+        zeros = self.constant(f"{name}/zeros", np.zeros(population.size, np.int64))
+        return self.node("Add", (zeros, count), name)
 
     def _channels(self, part: ChannelColumns, state: Mapping[str, str], senders: Senders) -> tuple[str, str, str]:
         """Add the nodes of a population of channels; return its packets, kept currents and residues."""
@@ -178,6 +201,7 @@ _UNITS = {
     "residue": "What each face has not fired yet, in 1/theta of a quantum.",
     "packets": "Quanta that crossed each face in the step.",
     "transported": "Quanta that crossed each face in all steps.",
+    "step": "Number of the PDE step, counted from 0.",
 }
 _ATTRIBUTES = {"ReduceSum": {"keepdims": 0}, "Gather": {"axis": 0}, "Concat": {"axis": 0}}
 

@@ -22,7 +22,7 @@ IR_VERSION = 10
 """Supported by onnxruntime since 1.18."""
 
 STATE = ("mass", "current", "residue")
-"""Inputs of a model, and with the suffix ``_next`` its first outputs."""
+"""Inputs of a model, and with the suffix ``_next`` its first outputs; ``step`` follows if the graph has clocks."""
 
 
 def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto:
@@ -38,7 +38,8 @@ def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProt
     onnx.ModelProto
         Inputs ``mass`` [holders], ``current`` [channels], ``residue`` [channels]; outputs ``mass_next``,
         ``current_next``, ``residue_next`` and ``packets`` [channels]; all int64. Holders are the cells and then the
-        reservoirs of one field after the other, channels those of one population after the other.
+        reservoirs of one field after the other, channels those of one population after the other. A graph with clocks
+        has one more input and output before ``packets``: ``step`` [1], the number of the PDE step from 0 on.
 
     Raises
     ------
@@ -46,9 +47,10 @@ def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProt
         The model would be larger than a protobuf message can be.
     """
     builder = StepBuilder(graph)
-    builder.step({name: name for name in STATE})
-    inputs = [builder.described(name, name) for name in STATE]
-    outputs = [builder.described(f"{name}_next", name) for name in STATE] + [builder.described("packets", "packets")]
+    states = _states(builder)
+    builder.step({name: name for name in states})
+    inputs = [builder.described(name, name) for name in states]
+    outputs = [builder.described(f"{name}_next", name) for name in states] + [builder.described("packets", "packets")]
     body = helper.make_graph(builder.nodes, "pisnn_step", inputs, outputs, builder.initializers)
     return _model(body, graph, artifact_sha256)
 
@@ -73,10 +75,11 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
         The model would be larger than a protobuf message can be.
     """
     builder = StepBuilder(graph)
-    builder.step({name: f"{name}_held" for name in STATE})
+    states = _states(builder)
+    builder.step({name: f"{name}_held" for name in states})
     builder.node("Add", ("transported_held", "packets"), "transported_next")
     builder.node("Identity", ("go_on",), "go_on_next")
-    carried = (*STATE, "transported")
+    carried = (*states, "transported")
     body = helper.make_graph(
         builder.nodes,
         "pisnn_step",
@@ -89,17 +92,21 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
     )
     always = numpy_helper.from_array(np.array(True), "always")
     nothing = numpy_helper.from_array(np.zeros(builder.columns.size, np.int64), "nothing_transported")
-    results = [f"{name}_next" if name in STATE else name for name in carried]
+    results = [f"{name}_next" if name in states else name for name in carried]
     loop = helper.make_node(
-        "Loop", ["steps", "always", *STATE, "nothing_transported"], [f"{name}_out" for name in carried], body=body
+        "Loop", ["steps", "always", *states, "nothing_transported"], [f"{name}_out" for name in carried], body=body
     )
     ends = [helper.make_node("Identity", [f"{n}_out"], [r]) for n, r in zip(carried, results, strict=True)]
     inputs = [helper.make_tensor_value_info("steps", TensorProto.INT64, [])]
-    inputs += [builder.described(name, name) for name in STATE]
+    inputs += [builder.described(name, name) for name in states]
     outputs = [builder.described(result, name) for name, result in zip(carried, results, strict=True)]
     # The body must not use names of the outer model.
     outer = helper.make_graph([loop, *ends], "pisnn_run", inputs, outputs, [*builder.initializers, always, nothing])
     return _model(_renamed_body(outer), graph, artifact_sha256)
+
+
+def _states(builder: StepBuilder) -> tuple[str, ...]:
+    return (*STATE, "step") if builder.has_clocks else STATE
 
 
 def _flag(name: str) -> onnx.ValueInfoProto:
