@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all newer lint browser fuzzers format docs bench figures results fuzz models clean
+.PHONY: help setup demo test test-all newer lint browser targets fuzzers format docs bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,10 +49,10 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 # Neighbouring tests share kernels and fixtures, so each process gets neighbours; one that is done takes from the other.
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal --durations 20
 
-test: lint browser fuzzers ## run ruff, mypy and all tests, and list the 20 slowest
+test: lint browser targets fuzzers ## run ruff, mypy and all tests, and list the 20 slowest
 	$(PYTEST)
 
-test-all: lint browser fuzzers ## the same with ten times the random examples, and on newer Pythons (hours)
+test-all: lint browser targets fuzzers ## the same with ten times the random examples, and on newer Pythons (hours)
 	PISNN_EXAMPLES=10 PISNN_CASES=1000 PISNN_ALL_PYTHONS=1 $(PYTEST) --timeout 3600
 
 newer: setup ## test the wheel on every installed Python from 3.11 to 3.14
@@ -73,6 +73,21 @@ browser: ## install chromium for the tests of reports, from Debian's packages, i
 	fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		chromium fonts-dejavu-core
+
+# Compilers and simulators of the machines that generated C is tested on.
+TARGETS := arm-none-eabi-gcc qemu-system-arm riscv64-unknown-elf-gcc qemu-system-riscv32 avr-gcc simavr
+TARGET_PACKAGES := gcc-arm-none-eabi qemu-system-arm gcc-riscv64-unknown-elf qemu-system-misc gcc-avr avr-libc simavr
+
+targets: ## install compilers and simulators of microcontrollers for the tests, from Debian's packages, if missing
+	@for program in $(TARGETS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+		echo "The tests of generated C need$$missing; install them, for example with" \
+			"'sudo apt-get install $(TARGET_PACKAGES)'." >&2; \
+		exit 2; \
+	fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		$(TARGET_PACKAGES)
 
 format: setup ## format the sources with ruff
 	$(BIN)/ruff check --fix .

@@ -49,4 +49,6 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
         print_json(facts)
     elif not quiet:
         path = str(facts.get("file", facts.get("folder")))
-        print_table(path, [(name, str(fact)) for name, fact in facts.items()])
+        print_table(
+            path, [(name, ", ".join(fact) if isinstance(fact, list) else str(fact)) for name, fact in facts.items()]
+        )

@@ -58,7 +58,7 @@ def audit(plan: Plan) -> Iterator[str]:
     yield f"{INDENT}if (violation) {{"
     yield f"{INDENT * 2}*violation = pisnn_found;"
     yield f"{INDENT}}}"
-    yield f"{INDENT}return pisnn_found.kind;"
+    yield f"{INDENT}return (int)pisnn_found.kind;"
     yield "}"
 
 
@@ -142,12 +142,17 @@ def _checked_neurons(plan: Plan, neurons: Neurons, checks: list[str]) -> Iterato
         return
     checks.append(f"{neurons.name}_check()")
     theta = literal(1 << fired.exponent)
-    left = f"(int64_t){fired.packets.name}[n] * {theta} + {fired.residue.name}[n] - {fired.last_residue.name}[n]"
+    # Bounds are checked before, so modular arithmetic misses nothing where all values of the equation fit the word.
+    word = "uint32_t" if fired.fits_a_word else "uint64_t"
+    left = (
+        f"({word}){fired.packets.name}[n] * {theta} + ({word}){fired.residue.name}[n] - "
+        f"({word}){fired.last_residue.name}[n]"
+    )
     yield f"static void {neurons.name}_check(void)"
     yield "{"
     yield f"{INDENT}pisnn_index n;"
     yield f"{INDENT}int differs = 0;"
-    size, differs = fired.residue.size, f"{left} != {fired.current.name}[n]"
+    size, differs = fired.residue.size, f"{left} != ({word}){fired.current.name}[n]"
     yield f"{INDENT}for (n = 0; n < {size}; n++) {{"
     yield f"{INDENT * 2}differs |= {differs};"
     yield f"{INDENT}}}"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.formats.c.boundary import BIAS, Sides
 from pisnn_deploy.formats.c.nests import Nest, layout
 from pisnn_deploy.formats.c.plan import Array, Holders, Neurons, Plan, joint
-from pisnn_deploy.formats.c.types import KEYWORDS, WORD, Reads, literal, type_of_values
+from pisnn_deploy.formats.c.types import KEYWORDS, WORD, Reads, literal, type_of, type_of_values
 from pisnn_deploy.graph.contract import CURRENT
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.programs import Program
@@ -42,12 +43,12 @@ def population(plan: Plan, neurons: Neurons) -> Iterator[str]:
     """Tables, the function of one neuron, and the function that runs all of them."""
     word = f"int{neurons.widths.word}_t"
     call = Call(f"{neurons.name}_neuron", neurons.population.program.ports, (word,) * len(neurons.widths.sums))
-    yield from _program_tables(neurons)
-    yield from _neuron(neurons, call)
+    yield from _program_tables(neurons, plan.sides)
+    yield from _neuron(neurons, call, plan.sides)
     yield from visits(plan, f"{neurons.name}_run", neurons.population.size, neurons.reads, call, neurons.name)
 
 
-def _program_tables(neurons: Neurons) -> Iterator[str]:
+def _program_tables(neurons: Neurons, sides: Sides) -> Iterator[str]:
     """Look-up tables and parameters that differ from neuron to neuron."""
     kept = {*neurons.stored, *(value for _, value in _audited(neurons))}
     _, needed = _needed(neurons.population.program, kept)
@@ -57,7 +58,10 @@ def _program_tables(neurons: Neurons) -> Iterator[str]:
         yield from array_of_values(f"{neurons.name}_{table.name}", np.array(table.entries, np.int64))
         yield f"enum {{ {neurons.name}_{table.name}_last = {len(table.entries) - 1} }};"
     for name, values in neurons.population.parameters.items():
-        if name in needed and not _is_constant(values):
+        if name == BIAS and neurons.population.name == sides.population:
+            ends = sides.biases(neurons.population.name, values)
+            yield from array_of_values(f"{neurons.name}_{name}", values, f"static {type_of(ends)}")
+        elif name in needed and not _is_constant(values):
             yield from array_of_values(f"{neurons.name}_{name}", values)
 
 
@@ -65,9 +69,9 @@ def _is_constant(values: Integers) -> bool:
     return values.size == 0 or bool((values == values[0]).all())
 
 
-def array_of_values(name: str, values: Integers) -> Iterator[str]:
-    """A constant array."""
-    yield f"static const {type_of_values(values)} {name}[{max(1, values.size)}] = {{"
+def array_of_values(name: str, values: Integers, declared: str = "") -> Iterator[str]:
+    """An array with some values, constant unless its type is declared."""
+    yield f"{declared or f'static const {type_of_values(values)}'} {name}[{max(1, values.size)}] = {{"
     numbers = [literal(number) for number in values.tolist()] or ["0"]
     line = INDENT
     for number in numbers:
@@ -79,7 +83,7 @@ def array_of_values(name: str, values: Integers) -> Iterator[str]:
     yield "};"
 
 
-def _neuron(neurons: Neurons, call: Call) -> Iterator[str]:
+def _neuron(neurons: Neurons, call: Call, sides: Sides) -> Iterator[str]:
     """Function of one neuron: reads its states, computes, and keeps what its program keeps and sends."""
     program, word = neurons.population.program, neurons.widths.word
     kept = [(array, value) for value, arrays in neurons.stored.items() for array in arrays]
@@ -93,7 +97,7 @@ def _neuron(neurons: Neurons, call: Call) -> Iterator[str]:
     yield f"static void {call.name}(pisnn_index n{arguments})"
     yield "{"
     statements = Statements(c99(word), prefix, literal, neurons.widths.narrow_products)
-    for name, text in _inputs(neurons).items():
+    for name, text in _inputs(neurons, sides).items():
         if name in needed:
             statements.lines.append(f"const int{word}_t {prefix}{name} = {text};")
     texts = statements.write(program, {name: f"{prefix}{name}" for name in program.inputs} | tables, operations)
@@ -112,12 +116,13 @@ def _neuron(neurons: Neurons, call: Call) -> Iterator[str]:
     yield ""
 
 
-def _inputs(neurons: Neurons) -> dict[str, str]:
+def _inputs(neurons: Neurons, sides: Sides) -> dict[str, str]:
     """Text of each state and parameter of a neuron."""
     inputs = {state: f"{array.name}[n]" for state, array in neurons.states.items()}
     for name, values in neurons.population.parameters.items():
         constant = literal(int(values[0])) if values.size else "0"
-        inputs[name] = constant if _is_constant(values) else f"{neurons.name}_{name}[n]"
+        is_set = name == BIAS and neurons.population.name == sides.population
+        inputs[name] = constant if _is_constant(values) and not is_set else f"{neurons.name}_{name}[n]"
     return inputs
 
 
@@ -167,6 +172,13 @@ class Fired:
     def last_residue(self) -> Array:
         """Residues as the audit expects them."""
         return Array(f"{self.residue.name}_book", self.residue.size, self.residue.bounds)
+
+    @property
+    def fits_a_word(self) -> bool:
+        """Whether no term and no sum of the equation needs more than 32 bits."""
+        terms = [(self.packets, 1 << self.exponent), (self.residue, 2), (self.current, 1)]
+        largest = sum(max(-array.bounds.lower, array.bounds.upper) * factor for array, factor in terms)
+        return largest < 1 << WORD - 1
 
     @staticmethod
     def of(neurons: Neurons) -> Fired | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.formats.c.boundary import BIAS, Sides, sides_of
 from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
@@ -124,12 +125,15 @@ class Plan:
         In the order in which they run.
     numbers : dict of str to int
         Number of each population, by which the audit names it.
+    sides : Sides
+        Sides that can be set while the program runs.
     """
 
     graph: IntegerGraph
     holders: tuple[Holders, ...]
     neurons: tuple[Neurons, ...]
     numbers: dict[str, int]
+    sides: Sides
 
     @property
     def channels(self) -> Iterator[tuple[Channels, Neurons]]:
@@ -152,7 +156,11 @@ def plan(graph: IntegerGraph) -> Plan:
         Bounded, with its certificate.
     """
     names = identifiers(population.name for population in graph.populations)
+    sides = sides_of(graph)
     known = known_bounds(graph)
+    if sides.sides:
+        # Other bounds were proved for the values of the artifact; they follow from these for all.
+        known = {key: bound for key, bound in known.items() if key[1] in ("mass", "ledger")}
     reads = {population.name: tuple(_reads(graph, population)) for population in graph.populations}
     read_outputs = {(part.source, part.output) for parts in reads.values() for part in parts}
     columns = {conserved.holder: conserved for conserved in graph.fields}
@@ -162,13 +170,17 @@ def plan(graph: IntegerGraph) -> Plan:
     for population in graph.populations:
         if population.name in columns:
             continue
-        limits = widths(population, reads[population.name], known, sent)
+        biases = {
+            name: sides.biases(population.name, values) if name == BIAS else hull(_ends(values))
+            for name, values in population.parameters.items()
+        }
+        limits = widths(population, reads[population.name], known, sent, biases)
         program = population.program
         sent |= {sent_name(population.name, output): limits.values[value] for output, value in enumerate(program.sends)}
         outputs = [output for output in range(len(program.sends)) if (population.name, output) in read_outputs]
         neurons.append(_neurons(population, names[population.name], reads[population.name], limits, outputs))
     numbers = {population.name: number for number, population in enumerate(graph.populations)}
-    return Plan(graph, holders, tuple(neurons), numbers)
+    return Plan(graph, holders, tuple(neurons), numbers, sides)
 
 
 def _reads(graph: IntegerGraph, population: Population) -> Iterator[Reads]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pisnn_deploy.core.errors import OverflowViolation
+from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.semantics import Semantics
 
@@ -20,7 +21,7 @@ def traced(graph: IntegerGraph) -> tuple[int, int]:
     Returns
     -------
     steps : int
-        PDE steps; fewer than `TRACED_STEPS` if a value would leave its bounds in the next one.
+        PDE steps; fewer than `TRACED_STEPS` if a value leaves its bounds, or a mass its window, in the next one.
     hash : int
         FNV-1a over the 64-bit integers of every PDE step: masses and ledgers, then states and packets of channels. Each
         integer is one round, ``hash = (hash ^ integer) * prime`` modulo ``2^64``.
@@ -32,6 +33,8 @@ def traced(graph: IntegerGraph) -> tuple[int, int]:
             states, results = semantics.advance(states, step)
         except OverflowViolation:
             return step, hash_
+        if not all(_is_inside(field, next(iter(states[field.holder].values()))) for field in graph.fields):
+            return step, hash_
         for field in graph.fields:
             hash_ = _hashed(hash_, *states[field.holder].values())
         for channels in graph.channels:
@@ -39,6 +42,11 @@ def traced(graph: IntegerGraph) -> tuple[int, int]:
             packets = results[channels.population].sends[channels.output]
             hash_ = _hashed(hash_, np.broadcast_to(packets, channels.size))
     return TRACED_STEPS, hash_
+
+
+def _is_inside(field: Field, mass: Integers) -> bool:
+    levels = field.levels(mass[: field.cells])
+    return bool((levels >= field.window.lower).all() and (levels <= field.window.upper).all())
 
 
 def _hashed(hash_: int, *arrays: Integers) -> int:

@@ -117,7 +117,11 @@ def known_bounds(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
 
 
 def widths(
-    population: Population, reads: Iterable[Reads], known: dict[tuple[str, str], Interval], sent: dict[str, Interval]
+    population: Population,
+    reads: Iterable[Reads],
+    known: dict[tuple[str, str], Interval],
+    sent: dict[str, Interval],
+    parameters: dict[str, Interval],
 ) -> Widths:
     """Bounds of the values of a population.
 
@@ -127,6 +131,8 @@ def widths(
         Declared bounds of the graph.
     sent : dict of str to Interval
         Bounds of the outputs that it reads, by `sent_name`.
+    parameters : dict of str to Interval
+        Bounds of its parameters.
     """
     program = population.program
     sums = dict.fromkeys(program.ports, Interval(0, 0))
@@ -138,8 +144,7 @@ def widths(
         if (population.name, population.quantity(name)) in known
     }
     inputs = {port: limits.get(port, interval) for port, interval in sums.items()}
-    for name, values in population.parameters.items():
-        inputs[name] = hull((int(values.min()), int(values.max()))) if values.size else Interval(0, 0)
+    inputs |= parameters
     starts = {state: hull(map(int, (v.min(initial=0), v.max(initial=0)))) for state, v in population.started().items()}
     known_values = {**inputs, **invariant(program, inputs, limits, starts)}
     constants = (operand for operation in program.operations for operand in operation.values)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.c.audit import audit, audit_arrays, sums, total_count
+from pisnn_deploy.formats.c.boundary import BIAS
 from pisnn_deploy.formats.c.neurons import INDENT, array_of_values, holders, population
 from pisnn_deploy.formats.c.plan import Array, Plan
 from pisnn_deploy.formats.c.texts import CMAKE, HEADER, MAIN, MAKE, PREAMBLE, VIOLATED
 from pisnn_deploy.formats.c.trace import traced
+from pisnn_deploy.formats.c.types import identifiers, literal, type_of
+from pisnn_deploy.graph.integer import Integers
 
 LARGEST_TABLE = 1 << 22
 """Most holders and channels of a graph."""
@@ -71,6 +76,7 @@ def _fields(parts: Plan) -> Iterator[str]:
             yield f"extern {part.ledgers.type} pisnn_{part.ledgers.name}[PISNN_{upper}_RESERVOIRS];"
         yield ""
     yield f"/* One PDE step, in units of the model's time. */\n#define PISNN_TIME_STEP {parts.graph.time_step!r}"
+    yield from _declared_sides(parts)
 
 
 def _source(parts: Plan, about: str) -> str:
@@ -93,6 +99,7 @@ def _source(parts: Plan, about: str) -> str:
     lines += _starts(parts)
     lines += _begin(parts)
     lines += _step(parts)
+    lines += _set_boundary(parts)
     lines += _hash(parts)
     return "\n".join(lines) + "\n"
 
@@ -156,6 +163,66 @@ def _step(parts: Plan) -> Iterator[str]:
     yield f"{INDENT}pisnn_steps++;"
     yield "}"
     yield ""
+
+
+def _declared_sides(parts: Plan) -> Iterator[str]:
+    """Declarations of the sides that can be set."""
+    if parts.sides.sides:
+        low, high = parts.sides.values.lower, parts.sides.values.upper
+        yield ""
+        yield f"/* Sides whose value may change while the program runs, from {low} to {high} quanta. */"
+        yield f"enum pisnn_side {{ {', '.join(_side_name(side.name) for side in parts.sides.sides)} }};"
+        yield f"#define PISNN_SMALLEST_BOUNDARY {literal(low)}"
+        yield f"#define PISNN_LARGEST_BOUNDARY {literal(high)}"
+        yield "/* Set the value of a side; returns 0, or 1 if it is out of range, which changes nothing. */"
+        yield "int pisnn_set_boundary(unsigned side, int32_t quanta);"
+
+
+def _side_name(name: str) -> str:
+    return f"PISNN_{identifiers([name])[name].upper()}"
+
+
+def _set_boundary(parts: Plan) -> Iterator[str]:
+    """Function that sets the value of a side, which is linear in the biases of neurons that see it."""
+    sides = parts.sides
+    if not sides.sides:
+        return
+    bias = next(f"{n.name}_bias" for n in parts.neurons if n.population.name == sides.population)
+    kind = type_of(sides.biases(sides.population, _biases(parts)))
+    for number, side in enumerate(sides.sides):
+        yield from array_of_values(f"pisnn_side_{number}_neurons", side.neurons)
+        yield from array_of_values(f"pisnn_side_{number}_weights", side.weights)
+    values = np.array([side.value for side in sides.sides], np.int64)
+    yield from array_of_values("pisnn_side_values", values, "static int32_t")
+    yield ""
+    yield "int pisnn_set_boundary(unsigned side, int32_t quanta)"
+    yield "{"
+    yield f"{INDENT}pisnn_index n;"
+    yield f"{INDENT}int32_t change;"
+    low, high = literal(sides.values.lower), literal(sides.values.upper)
+    yield f"{INDENT}if (side >= {len(sides.sides)} || quanta < {low} || quanta > {high}) {{"
+    yield f"{INDENT * 2}return 1;"
+    yield f"{INDENT}}}"
+    yield f"{INDENT}change = quanta - pisnn_side_values[side];"
+    yield f"{INDENT}pisnn_side_values[side] = quanta;"
+    yield f"{INDENT}switch (side) {{"
+    for number, side in enumerate(sides.sides):
+        at = f"{bias}[pisnn_side_{number}_neurons[n]]"
+        yield f"{INDENT}case {_side_name(side.name)}:"
+        yield f"{INDENT * 2}for (n = 0; n < {side.neurons.size}; n++) {{"
+        yield f"{INDENT * 3}{at} = ({kind})({at} + ({kind})pisnn_side_{number}_weights[n] * change);"
+        yield f"{INDENT * 2}}}"
+        yield f"{INDENT * 2}break;"
+    yield f"{INDENT}default:"
+    yield f"{INDENT * 2}break;"
+    yield f"{INDENT}}}"
+    yield f"{INDENT}return 0;"
+    yield "}"
+    yield ""
+
+
+def _biases(parts: Plan) -> Integers:
+    return parts.graph.population(parts.sides.population).parameters[BIAS]
 
 
 def hashed(part: Plan) -> Iterator[Array]:

@@ -28,6 +28,7 @@ from pisnn_deploy.formats.c.writer import c_files
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.annotations import Bound
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.graph.semantics import Semantics
 
 FAR = 1 << 40
@@ -108,6 +109,35 @@ def heat(tmp_path_factory: pytest.TempPathFactory) -> Library:
     """heat1d between reservoirs."""
     folder = tmp_path_factory.mktemp("heat")
     return library(dict(set_ups())["heat1d dirichlet=0,1"](folder), folder)
+
+
+@pytest.mark.parametrize("name", ["heat1d dirichlet=0,1", "laplace2d delta"])
+def test_sides_set_while_it_runs_are_those_of_a_graph_compiled_for_them(name: str, tmp_path: Path) -> None:
+    graph = dict(set_ups())[name](tmp_path)
+    compiled = library(graph, tmp_path, *UNDEFINED)
+    spec, layer, reservoirs = graph.model_spec, graph.operator[0], graph.sole_field.reservoirs.copy()
+    first, window = graph.population(graph.chain[1]), graph.window
+    middle, rng = (window.lower + window.upper) // 2, np.random.default_rng(3)
+    compiled.loaded.pisnn_reset()
+    for side, settable in enumerate(compiled.plan.sides.sides):
+        numbers = graph.ledgers_of(graph.sole_field)[settable.name]
+        assert compiled.loaded.pisnn_set_boundary(side, window.upper + 1) == 1
+        assert compiled.loaded.pisnn_set_boundary(side, window.lower - 1) == 1
+        for value in (window.lower, middle + int(rng.integers(-1000, 1000))):
+            reservoirs[numbers] = value
+            assert compiled.loaded.pisnn_set_boundary(side, value) == 0
+    assert compiled.loaded.pisnn_set_boundary(99, window.lower) == 1
+    reach = (spec.half_width, spec.transverse, reservoirs, spec.wall)
+    biases = window_biases(layer.weight, layer.bias, graph.grid, *reach)
+    changed = replace(first, parameters={**first.parameters, "bias": biases})
+    # Bounds of the artifact were proved for its own values alone.
+    semantics = Semantics(replace(graph.with_populations(changed), bounds=()))
+    states = semantics.begin()
+    for step in range(5):
+        states, _ = semantics.advance(states, step)
+        compiled.loaded.pisnn_step()
+        assert compiled.audit()[0] == 0
+        assert dict(compiled.state())["u"] == next(iter(states[graph.holders[0]].values())).tolist()
 
 
 GLOBAL, LOCAL, FLUX, OVERFLOW, RANGE, MISSED = range(1, 7)

@@ -1,0 +1,8 @@
+#include "start.h"
+
+int run(void);
+
+int main(void)
+{
+    return run();
+}
