@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from pisnn_deploy.cli import law_graph
+from pisnn_deploy.cli import accuracy, law_graph
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
@@ -22,6 +22,7 @@ from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.explanation import explained
 from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import measured_reference_error
@@ -134,7 +135,12 @@ from pisnn_deploy.project.request import compile_request
     "(linear fluxes only).",
 )
 @click.option("--strict", is_flag=True, help="Treat warnings as errors: exit with 1 and write no artifact.")
-@click.option("--explain", is_flag=True, help="Show what each compiler pass did.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show what each compiler pass did, the error after each step from floats to integers, and what one bit more "
+    "would win.",
+)
 @JSON
 @QUIET
 def command(
@@ -173,21 +179,23 @@ def command(
     took = [seconds[record.name] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     imported = provenance.get("imported")
+    explanation = explained(request, graph) if explain else None
     if as_json:
         records = [
             {"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)
         ]
-        explained: dict[str, Any] = {"passes": records} if explain else {}
-        explained |= {} if imported is None else {"imported": imported}
-        explained["warnings"] = warnings
+        details: dict[str, Any] = {"imported": imported} if imported is not None else {}
+        details |= {} if explanation is None else {"passes": records, "accuracy": explanation.to_dict()}
+        details["warnings"] = warnings
         written = {"artifact": None, "sha256": None} if refused else {"artifact": str(path), "sha256": digest}
-        print_json(written | _as_json(graph, provenance, time.perf_counter() - started) | explained)
+        print_json(written | _as_json(graph, provenance, time.perf_counter() - started) | details)
     elif not quiet:
         notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
         cautions: list[Row] = [(Text("warning", "yellow"), Text(sentence, "yellow")) for sentence in warnings]
         print_table("not written" if refused else f"{path}", [*_rows(graph, provenance), *notes, *cautions])
-    if explain and not (as_json or quiet):
+    if explanation is not None and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
+        accuracy.print_accuracy(explanation)
     if as_json:
         for sentence in warnings:
             print_message(f"warning: {sentence}")

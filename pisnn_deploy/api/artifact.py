@@ -16,7 +16,8 @@ from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.api.table import html_table
 from pisnn_deploy.checks import Report
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.compiler.explanation import Explanation
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.printable import counted, printable
 from pisnn_deploy.graph import Field as ConservedField
 from pisnn_deploy.graph import IntegerGraph
@@ -28,10 +29,11 @@ from pisnn_deploy.graph.artifact import (
 )
 from pisnn_deploy.project.checking import CheckKeywords, check_request, outcomes_of
 from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.explanation import explained
 from pisnn_deploy.project.exports import export
 from pisnn_deploy.project.keywords import FileName
 from pisnn_deploy.project.listener import Progress, listener_of
-from pisnn_deploy.project.request import CompileKeywords, compile_request
+from pisnn_deploy.project.request import CompileKeywords, CompileRequest, compile_request
 from pisnn_deploy.project.simulate_request import SimulateKeywords, simulate_request
 from pisnn_deploy.project.simulation import simulate
 from pisnn_deploy.verify import Finding, check_certificate
@@ -69,8 +71,8 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
     >>> pd.compile("heat1d", mesh=64).graph.mesh.cells
     64
     """
-    graph, provenance = compile_requested(compile_request(model, **options))
-    compiled = CompiledArtifact(graph, provenance)
+    request = compile_request(model, **options)
+    compiled = CompiledArtifact(*compile_requested(request), request)
     if strict and compiled.warnings:
         raise CheckError(f"{counted(len(compiled.warnings), 'warning')}: {compiled.warnings[0]}")
     return compiled
@@ -102,10 +104,13 @@ class CompiledArtifact:
         Integer graph: mesh, populations, synapses, bounds, placement and certificate.
     provenance : mapping
         Model hash, options and versions.
+    request : CompileRequest or None
+        What it was compiled for; None for an artifact from a file.
     """
 
     graph: IntegerGraph = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
+    request: CompileRequest | None = field(repr=False, default=None)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -172,6 +177,18 @@ class CompiledArtifact:
         if strict and (simulation.cautions or not run.run.conserved):
             raise CheckError(run.failure or f"conserved, but {simulation.cautions[0]}")
         return run
+
+    def explain(self) -> Explanation:
+        """Measure where the accuracy went: the error after each step from floats to integers, and with one bit more.
+
+        Raises
+        ------
+        UsageError
+            The artifact comes from a file, which does not say what it was compiled from.
+        """
+        if self.request is None:
+            raise UsageError("explain: the artifact comes from a file; compile its model again")
+        return explained(self.request, self.graph)
 
     def verify(self) -> tuple[Finding, ...]:
         """Verify every claim of the certificate independently of the compiler.

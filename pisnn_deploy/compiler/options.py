@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from pisnn_deploy.core.errors import UsageError
@@ -138,6 +138,17 @@ class CompileOptions:
             payload=profile.payload.bits.value or _GRADED_PAYLOAD_BITS,
             accumulator=min(profile.accumulator.bits.value or _SIMULATOR_BITS, _SIMULATOR_BITS),
         )
+
+    @property
+    def one_bit_wider(self) -> CompileOptions:
+        """The same for a target whose states, payloads and accumulators have one bit more."""
+        changes = {}
+        for part in ("state", "payload", "accumulator"):
+            section = getattr(self.profile, part)
+            if section.bits.value:  # 0 stands for binary spikes, None for a target without such a limit
+                bits = section.bits.model_copy(update={"value": section.bits.value + 1})
+                changes[part] = section.model_copy(update={"bits": bits})
+        return replace(self, profile=self.profile.model_copy(update=changes))
 
     @property
     def state_bits(self) -> int:

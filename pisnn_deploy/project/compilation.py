@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from pisnn_deploy import __version__
 from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model, plain_model
+from pisnn_deploy.compiler.explanation import Explanation, explain
+from pisnn_deploy.compiler.options import PLAIN
 from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import LOWERING, asked
 from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
@@ -71,6 +73,22 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
         provenance |= {} if request.domain.weld is None else {"welded_points": place.mesh_file.welded}
     warnings += warnings_of(graph, target)
     return graph, provenance | ({"warnings": warnings} if warnings else {})
+
+
+def explained_model(request: CompileRequest, graph: IntegerGraph) -> Explanation:
+    """Measure where the accuracy of a compiled model went.
+
+    Parameters
+    ----------
+    request : CompileRequest
+        Not for a law.
+    graph : IntegerGraph
+        What `compile_requested` returned for it.
+    """
+    _, _, place, options = _prepared(request)
+    plain = replace(options, graph=replace(options.graph, processes=PLAIN.processes, send_threshold=None))
+    trained, floating = (run_passes(place.model, asked(LOWERING, each))[0] for each in (plain, options))
+    return explain(trained, floating, options, graph)
 
 
 def lowered(request: CompileRequest) -> Floating:

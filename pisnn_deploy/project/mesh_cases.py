@@ -79,9 +79,21 @@ def mesh_case(request: CompileRequest, scheme: str | None) -> MeshCase:
         return _ModelCase(compile_requested(request)[0], floating)
     if scheme is not None and scheme not in SCHEMES:
         raise UsageError(f"`scheme` {scheme!r}: expected one of {', '.join(SCHEMES)}")
-    graph = compile_requested(request)[0]
+    return law_case(request, law, compile_requested(request)[0], scheme)
+
+
+def law_case(request: CompileRequest, law: LawRead, graph: IntegerGraph, scheme: str | None = None) -> LawCase:
+    """The compiled graph of a law, with what it takes to compile it otherwise.
+
+    Parameters
+    ----------
+    law : LawRead
+        What the model of the request is.
+    scheme : str or None
+        As for `mesh_case`.
+    """
     multiplies = load_profile(request.profile).microcode.multiply.value is not False
-    return _LawCase(graph, law, multiplies, scheme)
+    return LawCase(graph, law, multiplies, scheme)
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,21 @@ class _ModelCase:
 
 
 @dataclass(frozen=True)
-class _LawCase:
+class LawCase:
+    """A law on a mesh.
+
+    Attributes
+    ----------
+    graph : IntegerGraph
+        Its integers.
+    law : LawRead
+        Its recipe, and the fluxes of a trained one.
+    multiplies : bool
+        Whether the target multiplies two values.
+    chosen : str or None
+        Float scheme beside it (default: by its equation).
+    """
+
     graph: IntegerGraph
     law: LawRead
     multiplies: bool
@@ -129,51 +155,73 @@ class _LawCase:
 
     @property
     def spec(self) -> LawSpec:
+        """Its recipe."""
         return self.law.spec
 
     @property
     def without_quantum_is(self) -> str:
+        """As for `MeshCase`."""
         return f"quanta and words finer by {FINER_BITS} bits"
 
     @property
     def floats_are(self) -> str:
-        return f"{self._scheme}, {SCHEMES[self._scheme].description}, in float64"
+        """As for `MeshCase`."""
+        return f"{self.scheme}, {SCHEMES[self.scheme].description}, in float64"
 
     @property
-    def _scheme(self) -> str:
+    def scheme(self) -> str:
+        """Name of the float scheme beside it."""
         flows = any(flux != Number(0.0) for fluxes in self.spec.parsed().flux for flux in fluxes.values())
         return self.chosen or ("muscl" if flows else "central")
 
     def solution(self, steps: int) -> tuple[Solution | None, str]:
+        """As for `MeshCase`."""
         known, reason = law_solution(self.graph, self.spec, steps)
         if known is None:
             return None, reason or f"the recipe of {self.spec.name} names no reference"
         return Solution(_flat(known.fields), known.errors, known.basis), ""
 
     def without_quantum(self, steps: int) -> Fields | None:
-        bits = {field.name: quantum_bits(field.value_per_quantum) + FINER_BITS for field in self.graph.fields}
+        """As for `MeshCase`."""
+        return self.with_wider_words(FINER_BITS, steps)
+
+    def with_wider_words(self, more: int, steps: int) -> Fields | None:
+        """Fields of integers whose words and quanta have more bits; None where something does not grow with words."""
+        bits = {field.name: quantum_bits(field.value_per_quantum) + more for field in self.graph.fields}
         spec = self.spec.model_copy(update={"quantum_bits": bits})
-        shape, word, fluxes = self.graph.mesh.shape, WORD + FINER_BITS, self.law.fluxes
+        shape, fluxes = self.graph.mesh.shape, self.law.fluxes
         try:
-            graph = construct(spec, shape, multiplies=self.multiplies, word=word, trained=fluxes)
-        except UsageError:  # what limits the quantum has no wider words
+            graph = construct(spec, shape, multiplies=self.multiplies, word=WORD + more, trained=fluxes)
+        except UsageError:
             return None
-        semantics = Semantics(graph)
-        states = semantics.begin()
-        for step in range(steps):
-            states, _ = semantics.advance(states, step)
-        fields = {field.name: next(iter(states[field.holder].values()))[: field.cells] for field in graph.fields}
-        return {field.name: field.values(fields[field.name]) for field in graph.fields}
+        return final_fields(graph, steps)
 
     def floats(self, steps: int) -> tuple[Fields, Solution] | None:
+        """As for `MeshCase`."""
         known, _ = self.solution(steps)
         if known is None:
             return None
         try:
-            result = baseline(self._scheme, self.spec, self.graph.mesh.shape, steps * self.graph.time_step)
+            result = baseline(self.scheme, self.spec, self.graph.mesh.shape, steps * self.graph.time_step)
         except UsageError:  # unstable
             return None
         return _flat(result.fields), known
+
+
+def final_fields(graph: IntegerGraph, steps: int) -> Fields:
+    """Fields after a number of PDE steps from a graph's own start, without an audit.
+
+    Raises
+    ------
+    OverflowViolation
+        A value leaves its declared width.
+    """
+    semantics = Semantics(graph)
+    states = semantics.begin()
+    for step in range(steps):
+        states, _ = semantics.advance(states, step)
+    masses = {field.name: next(iter(states[field.holder].values()))[: field.cells] for field in graph.fields}
+    return {field.name: field.values(masses[field.name]) for field in graph.fields}
 
 
 def _flat(fields: Fields) -> Fields:

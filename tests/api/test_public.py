@@ -32,6 +32,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "load": (pd.load, ["path"]),
     "save": (pd.CompiledArtifact.save, ["self", "path"]),
     "simulate": (pd.CompiledArtifact.simulate, ["self", "steps", "initial", "strict", "progress", "options"]),
+    "explain": (pd.CompiledArtifact.explain, ["self"]),
     "verify": (pd.CompiledArtifact.verify, ["self"]),
     "check": (pd.CompiledArtifact.check, ["self", "profile", "options"]),
     "check_outcomes": (pd.CompiledArtifact.check_outcomes, ["self", "profiles", "name", "options"]),
@@ -44,7 +45,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
 ON_SCREEN = {"--json", "--quiet", "--help"}
 """What a command prints is what a function returns."""
 ELSEWHERE = {
-    "compile": {"--output": "CompiledArtifact.save", "--explain": "graph.history"},
+    "compile": {"--output": "CompiledArtifact.save", "--explain": "CompiledArtifact.explain"},
     "converge": {"--plot": "ConvergenceStudy.plot", "--min-order": "ConvergenceStudy.require_order"},
     "simulate": {"--plot": "SimulationRun.plot", "--report": "SimulationRun.report"},
     "check": {"--format": "checks.formats.FORMATS", "--output": "checks.formats.FORMATS"},

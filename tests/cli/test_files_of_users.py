@@ -246,4 +246,14 @@ def test_lists_as_json() -> None:
 
 def test_compile_explains_in_json(folder: Path) -> None:
     ended = CliRunner().invoke(group, ["compile", "heat1d", "--mesh", "16", "--explain", "--json"])
-    assert any(record["pass"].startswith("quantise") for record in json.loads(ended.output)["passes"])
+    explained = json.loads(ended.output)
+    assert any(record["pass"].startswith("quantise") for record in explained["passes"])
+    stages = explained["accuracy"]["stages"]
+    assert stages[0]["name"] == "trained network in float64" and len(explained["accuracy"]["one_more_bit"]) == 3
+    assert stages[-1]["error"] == pytest.approx(explained["quantisation"]["relative_l2_integer"], rel=1e-3)
+
+
+def test_compile_explains_in_tables(folder: Path) -> None:
+    ended = CliRunner().invoke(group, ["compile", "heat1d", "--mesh", "16", "--explain"])
+    assert "relative L2 error after 2 PDE steps" in ended.output and "with one bit more" in ended.output
+    assert "│ trained network " in ended.output and "│ threshold, " in ended.output

@@ -77,7 +77,7 @@ class Measure:
         grown = growth_text(graph, horizon)
         if grown:
             raise UnstableError(self.name, grown, remedy="choose a finer mesh or another model")
-        start = self._start(graph)
+        start = self.start(graph)
         if start is None:
             return graph
         longest = TWO_POINT_STEPS if isinstance(self.floating, TwoPointGraph) else CELL_STEPS
@@ -85,7 +85,7 @@ class Measure:
         mass = self._run(graph, start, steps)
         if mass is None:
             return graph
-        integer = self._error(graph.values(mass), steps * graph.time_step, start)
+        integer = self.error(graph.values(mass), steps * graph.time_step, start)
         quantisation = replace(
             graph.quantisation,
             steps=steps,
@@ -114,11 +114,11 @@ class Measure:
         spec = self.floating.spec
         return problem(spec.problem, spec.diffusivity, spec.velocity)
 
-    def _start(self, graph: IntegerGraph) -> _Start | None:
+    def start(self, graph: IntegerGraph) -> Start | None:
         """Start of the measurement; None if the problem's own is outside the range and cannot be moved."""
         floating, window = self.floating, graph.window
         if graph.starts_inside:
-            return _Start(1.0, 0.0, graph.initial)
+            return Start(1.0, 0.0, graph.initial)
         if not isinstance(floating, FloatGraph) or not floating.is_linear or floating.mesh.reservoirs:
             return None
         initial, mesh = floating.initial, floating.mesh
@@ -130,9 +130,9 @@ class Measure:
             factor = min(factor, USED_RANGE * window.difference * scale / steepest)
         middle = (window.lower + window.upper) / 2 * scale
         offset = middle - factor * (float(initial.max()) + float(initial.min())) / 2
-        return _Start(factor, offset, graph.mass(factor * initial + offset))
+        return Start(factor, offset, graph.mass(factor * initial + offset))
 
-    def _run(self, graph: IntegerGraph, start: _Start, steps: int) -> Integers | None:
+    def _run(self, graph: IntegerGraph, start: Start, steps: int) -> Integers | None:
         """Masses of the cells at the end; None if the run leaves the operating window though its stability is proved,
         or begins outside: `pisnn_deploy.compiler.warnings` names where.
         """
@@ -147,15 +147,11 @@ class Measure:
             )
         return None
 
-    def _float_error(self, steps: int, start: _Start) -> float | None:
+    def _float_error(self, steps: int, start: Start) -> float | None:
         graph = self.floating
         with np.errstate(over="ignore", invalid="ignore"):
-            if isinstance(graph, TwoPointGraph):
-                fields = graph.fields(graph.time_step)
-            else:
-                fields = replace(graph, initial=start.factor * graph.initial + start.offset).fields()
-            final_values = next(itertools.islice(fields, steps, None))
-            error = self._error(final_values[: graph.mesh.cells], steps * graph.time_step, start)
+            final_values = start.floats(graph, steps)
+            error = self.error(final_values, steps * graph.time_step, start)
         if error is not None and not np.isfinite(error):
             raise UnstableError(
                 self.name,
@@ -164,7 +160,14 @@ class Measure:
             )
         return error
 
-    def _error(self, values: NDArray[np.float64], time: float, start: _Start) -> float | None:
+    def error(self, values: NDArray[np.float64], time: float, start: Start) -> float | None:
+        """Relative L2 error of cell averages at a physical time; None where no reference is known.
+
+        Parameters
+        ----------
+        values : float64 array [cells]
+            Of a run from `start`.
+        """
         graph = self.floating
         if isinstance(graph, TwoPointGraph):
             exact: NDArray[np.float64] | None = graph.exact(time)
@@ -182,12 +185,23 @@ def horizon_steps(graph: IntegerGraph) -> int:
 
 
 @dataclass(frozen=True)
-class _Start:
+class Start:
     """The problem's own start times a factor, plus an offset; masses in quanta, int64 [cells]."""
 
     factor: float
     offset: float
     mass: Integers
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the problem's own start."""
+        return (self.factor, self.offset) == (1.0, 0.0)
+
+    def floats(self, graph: FloatGraph | TwoPointGraph, steps: int) -> NDArray[np.float64]:
+        """Cell averages of a float graph after a number of its PDE steps, float64 [cells]."""
+        moved = replace(graph, initial=self.factor * graph.initial + self.offset)
+        fields = moved.fields(moved.time_step) if isinstance(moved, TwoPointGraph) else moved.fields()
+        return next(itertools.islice(fields, steps, None))[: graph.mesh.cells]
 
 
 def _shown(error: float | None) -> float | None:
