@@ -23,7 +23,7 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, int64_array
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.core.reading import parse_plain_json, read_bytes
+from pisnn_deploy.core.reading import START_OF_SAFETENSORS, is_safetensors, parse_plain_json, read_bytes
 from pisnn_deploy.graph import version5
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
@@ -155,6 +155,10 @@ def read_artifact(path: Path) -> Artifact:
     """
     path = Path(path)
     data = read_bytes(path, LARGEST_ARTIFACT)
+    if is_safetensors(data[:START_OF_SAFETENSORS]):
+        raise FileError(
+            path, "is a safetensors file, not an artifact", remedy="if it is a checkpoint, compile it first"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(path, archive)

@@ -144,8 +144,26 @@ def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
                 return None
             given = np.broadcast_to(currents[channels.population], channels.source.size)[numbers]
             errors[place] = max(errors[place], float(np.abs(given - wanted).max()))
-            sizes[place] = max(sizes[place], float(np.abs(wanted).max()), float(step.theta[channels.population]))
+            theta = step.theta[channels.population]
+            own = float(np.abs(wanted).max()), float(theta), theta * _diffusive_packet(graph, channels, state)
+            sizes[place] = max(sizes[place], *own)
     return len(states), len(inner), max(error / size for error, size in zip(errors, sizes, strict=True))
+
+
+def _diffusive_packet(graph: IntegerGraph, channels: Channels, state: dict[str, int]) -> float:
+    """Quanta that diffuse through a face over whose sides a field differs by a quarter of its window.
+
+    It is the size of trained fluxes that are 0 at constant states; 0 for constructed ones.
+    """
+    spec, field = law_of(graph), graph.field_of(channels.source_holder)
+    mobile = spec.parsed().diffusion.get(field.name)
+    if spec.method == "constructed" or mobile is None or channels.population != f"{field.name}-flux":
+        return 0.0
+    values: dict[str, Any] = dict(spec.parsed().parameters)
+    values |= {f.name: state[f.holder] * f.value_per_quantum for f in graph.fields}
+    widths = [length / count for length, count in zip(graph.grid.lengths, graph.grid.shape, strict=True)]
+    share = float(evaluate(mobile, values)) * graph.time_step / min(widths) ** 2
+    return share * (field.window.upper - field.window.lower) / 4
 
 
 def _lattice(graph: IntegerGraph) -> Iterator[dict[str, int]]:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from trained_laws import interpolated, traffic_law
 
 from pisnn_deploy.cli.main import group, main
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.training.checkpoint import write_law_checkpoint
 
 RECIPE = """
@@ -153,6 +154,13 @@ def test_a_checkpoint_shows_its_networks_and_its_time_step(folder: Path) -> None
     shown = json.loads(show("cars.safetensors", "--json", "--mesh", "64").output)
     assert shown["fluxes"] == {"hidden": [32], "cells_seen": [2], "time_step": 0.0125, "spacing": [1 / 32]}
     assert shown["time_step"]["time_step"] == 0.0125 / 2 and shown["problem"] is None
+
+
+def test_what_needs_an_artifact_says_that_a_checkpoint_is_none(folder: Path) -> None:
+    write_law_checkpoint(folder / "cars.safetensors", interpolated(traffic_law(), 16), {})
+    for command in ("inspect", "verify"):
+        with pytest.raises(FileError, match="is a safetensors file, not an artifact; if it is a checkpoint, compile"):
+            CliRunner().invoke(group, [command, "cars.safetensors"], catch_exceptions=False)
 
 
 def test_a_trained_law_without_fluxes_and_a_checkpoint_of_a_model(folder: Path) -> None:

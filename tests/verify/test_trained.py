@@ -8,11 +8,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from law_recipes import recipe
 from trained_laws import burgers_law, drawn, interpolated, traffic_law
 
 from pisnn_deploy.compiler import CompileOptions, compile_law
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.graph import Bound, Claim, IntegerGraph
+from pisnn_deploy.laws.flux_network import FluxNetwork, TrainedFluxes
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
@@ -47,6 +49,26 @@ def test_the_claim_is_what_was_measured() -> None:
     findings = {finding.claim: finding for finding in check_certificate(cars())}
     assert all(finding.holds for finding in findings.values())
     assert findings["equation"].text == claim.details and findings["alike"].is_claimed
+
+
+def test_diffusion_alone_is_measured_beside_what_diffuses() -> None:
+    """Fluxes ``r (left - right)`` that a wrong bend moves by 2e-3 of the range at constant states."""
+    spec = recipe(
+        {"fields": ["u"], "diffusion": {"u": "0.01"}},
+        initial={"u": "0.5"},
+        range={"u": [0, 1]},
+        mesh=[32],
+        method="trained",
+    )
+    output = np.array([[51.0, -51.0, 1.0]]) / 256
+    weight = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[0.5, 0.5]]])
+    offsets, bias = np.array([[0], [1]]), np.array([1.0, 1.0, -0.5])
+    network = FluxNetwork(offsets, weight, bias, output, np.zeros(1), 1, 8)
+    step = 51 / 256 / 32**2 / 0.01
+    graph = compile_law(spec, (32,), OPTIONS, fluxes=TrainedFluxes((network,), (0,), step, (1 / 32,)))
+    claim = equation(graph)
+    assert 0.01 < claim.figures["flux_error"] < 0.03 and claim.figures["gradient_error"] > 0.05
+    assert (claim.status, claim.method) == ("none", "other-law") and failed(graph) == {}
 
 
 def test_a_training_that_is_far_off_is_called_another_law() -> None:

@@ -61,7 +61,8 @@ def equation_claim(graph: IntegerGraph) -> Claim:
                     return nothing
                 current = np.broadcast_to(results[name].values["current"], channels.size)[inside[name]]
                 apart[name] = max(apart[name], float(np.abs(current - wanted).max()))
-                largest[name] = max(largest[name], float(np.abs(wanted).max()), float(_theta(graph, name)))
+                sizes = float(np.abs(wanted).max()), float(_theta(graph, name)), _spread(graph, spec, channels, state)
+                largest[name] = max(largest[name], *sizes)
     worst = max(apart[name] / largest[name] for name in inside)
     figures: dict[str, Figure] = {"states": len(states), "terms": len(inside), "flux_error": rounded_up(worst)}
     steep = [*_gradient_errors(graph, spec, semantics)]
@@ -117,6 +118,17 @@ def _gradient_errors(graph: IntegerGraph, spec: LawSpec, semantics: Semantics) -
             _, results = semantics.advance(semantics.begin(masses))
             current = np.broadcast_to(results[channels.population].values["current"], channels.size)[far]
             yield float(np.abs(current - wanted).max()) / max(float(np.abs(wanted).max()), float(theta))
+
+
+def _spread(graph: IntegerGraph, spec: LawSpec, channels: Channels, state: Mapping[str, int]) -> float:
+    """Size of a trained flux that is diffusion alone: its current where neighbours differ by a quarter of the range."""
+    law, field = spec.parsed(), graph.field_of(channels.source_holder)
+    if spec.method != "trained" or channels.population != f"{field.name}-flux":
+        return 0.0
+    values: dict[str, float | Floats] = {f.name: state[f.holder] * f.value_per_quantum for f in graph.fields}
+    diffusivity = float(np.max(evaluate(mobility(law, field.name), {**law.parameters, **values})))
+    quarter = (field.window.upper - field.window.lower) / 4
+    return diffusivity * quarter * graph.time_step * _theta(graph, channels.population) / min(graph.grid.spacing) ** 2
 
 
 def constant_states(graph: IntegerGraph) -> Iterator[dict[str, int]]:

@@ -171,6 +171,10 @@ class _Hidden:
 
     def ends(self, value: Fixed) -> tuple[Floats, Floats]:
         """Least and largest integer that each rectifier sends."""
+        return self._sent
+
+    @property
+    def _sent(self) -> tuple[Floats, Floats]:
         low, high = (np.floor(np.maximum(end, 0) * 2.0**-self._shift) for end in self._ends)
         return low, high
 
@@ -184,7 +188,7 @@ class _Hidden:
         name = f"hidden-{COORDINATES[self.axis]}"
         self._assembly.populations.append(Population(name, self.size, rectifier(self._shift), {"bias": self._bias}))
         self._assembly.connect(self._taps, name, self.size, "arrival", self.fraction)
-        low, high = self.ends(Fixed(0, 0))
+        low, high = self._sent
         interval = Interval(int(low.min()), int(high.max()))
         return [Signal(name, self.size, fraction, interval) for fraction in self._fractions]
 
