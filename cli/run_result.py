@@ -11,21 +11,25 @@ from pisnn_deploy.cli.console import Row
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
-from pisnn_deploy.runs.plausibility import plausibility
+from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 
 MOST_LEDGERS = 40
 """Most ledgers that the table lists."""
 
 
-def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
+def result_rows(
+    graph: IntegerGraph, run: Run, result: Mapping[str, Any], plausible: Plausibility | None = None
+) -> list[Row]:
     """Rows of names and values for a result.
 
     Parameters
     ----------
     result : mapping
         See `pisnn_deploy.project.run_result`.
+    plausible : Plausibility, optional
+        Result of `pisnn_deploy.runs.plausibility.plausibility`, if known.
     """
-    plausible = plausibility(graph, run)
+    plausible = plausible or plausibility(graph, run)
     error = result["error"]
     colour = "green" if result["verdict"] == "conserved" else "red"
     rows: list[Row] = [

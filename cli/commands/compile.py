@@ -68,10 +68,11 @@ from pisnn_deploy.project.request import compile_request
 )
 @click.option(
     "--coding",
-    type=click.Choice(["delta", "dense"]),
-    default="delta",
+    type=click.Choice(["auto", "delta", "dense"]),
+    default="auto",
     show_default=True,
-    help="What cells send to the flux network: changes of their value (delta), or the value at every step (dense).",
+    help="What cells send: changes of their value (delta), or the value at every step (dense). auto: delta, but dense "
+    "for a law whose changes need more bits than payloads have.",
 )
 @click.option(
     "--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values to quantise for (default: the model's)."

@@ -138,11 +138,16 @@ def command(
         from pisnn_deploy.report.web_page import Report, write_report
 
         words = command_line(context), versions(run.backend)
-        write_report(page, Report(graph, run, result, simulation.exact, source.sha256, source.provenance, *words))
+        write_report(
+            page,
+            Report(
+                graph, run, result, simulation.exact, source.sha256, source.provenance, *words, simulation.plausible
+            ),
+        )
     if as_json:
         print_json(result)
     elif not quiet:
-        print_table(f"{graph.spec.name} on {run.backend}", result_rows(graph, run, result))
+        print_table(f"{graph.spec.name} on {run.backend}", result_rows(graph, run, result, simulation.plausible))
     _judge(simulation, strict=strict)
 
 

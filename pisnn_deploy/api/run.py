@@ -76,7 +76,7 @@ class SimulationRun:
     @property
     def plausible(self) -> Plausibility:
         """Whether the field stays within the bounds of initial field and boundary, and whether a mode may grow."""
-        return plausibility(self.graph, self.run)
+        return plausibility(self.graph, self.run) if self.simulation is None else self.simulation.plausible
 
     @property
     def steps(self) -> int:
@@ -174,6 +174,7 @@ class SimulationRun:
             simulation.source.sha256,
             simulation.source.provenance,
             versions=versions(simulation.run.backend),
+            plausible=simulation.plausible,
         )
         write_report(Path(path), page)
 

@@ -22,6 +22,8 @@ ProcessKind = Literal["c-lif", "stock"]
 """Choices of processes: this project's, or Lava's own."""
 KernelChoice = Literal["near", "any"]
 """Choices of the integer kernels of a linear flux network."""
+CodingChoice = Literal["auto", "delta", "dense"]
+"""What cells send, or ``auto``: ``delta``, but ``dense`` for a law whose changes need more bits than payloads have."""
 PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
 """Methods of placing cells on cores."""
 LARGEST_SEND_THRESHOLD = 1 << 20
@@ -30,7 +32,7 @@ LARGEST_SEND_THRESHOLD = 1 << 20
 class GraphKeywords(TypedDict, total=False):
     """The fields of `GraphOptions` as keywords."""
 
-    coding: Coding
+    coding: CodingChoice
     spikes: SpikeKind
     processes: ProcessKind
     send_threshold: int | None
@@ -46,7 +48,8 @@ class GraphOptions:
     Attributes
     ----------
     coding : str
-        ``delta`` or ``dense``.
+        ``delta``, ``dense``, or ``auto``: ``delta``, but ``dense`` for a law whose changes of values need more bits
+        than the target's payloads have.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
     processes : str
@@ -67,7 +70,7 @@ class GraphOptions:
         A choice does not exist, or choices exclude each other; the message names the field.
     """
 
-    coding: Coding = "delta"
+    coding: CodingChoice = "auto"
     spikes: SpikeKind = "auto"
     processes: ProcessKind = "c-lif"
     send_threshold: int | None = None
@@ -88,6 +91,11 @@ class GraphOptions:
             raise UsageError(f"`send_threshold` {threshold!r}: expected quanta from 1 to {LARGEST_SEND_THRESHOLD}")
         if self.processes == "stock" and self.limiter != "none":
             raise UsageError("`processes` stock: SigmaDelta cannot limit what it sends; use c-lif")
+
+    @property
+    def first_coding(self) -> Coding:
+        """Coding that is tried first."""
+        return "delta" if self.coding == "auto" else self.coding
 
 
 PLAIN = GraphOptions()

@@ -188,7 +188,7 @@ def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place
             "boundary": place.boundary,
             "profile": target.name,
             "profile_sha256": digest_of_profile(target),
-            "coding": graph.coding,
+            "coding": graph.first_coding,
             "placement": graph.placement,
             "spikes": graph.spikes,
             "range": limits.value_range,

@@ -67,7 +67,7 @@ def compile_law_requested(
         "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
     warnings = [*warnings_of(graph, target)]
-    if graph.coding != request.graph.coding:
+    if graph.coding == "dense" and request.graph.coding == "delta":
         warnings.append(
             f"coding: {graph.coding}, because changes of values need more bits than payloads of {target.name} have"
         )

@@ -15,7 +15,6 @@ from pisnn_deploy.graph import Field, IntegerGraph
 from pisnn_deploy.project.law_solution import law_errors
 from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.simulation import Simulation
-from pisnn_deploy.runs.plausibility import plausibility
 
 _RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
 """The Python distribution that each backend uses."""
@@ -50,7 +49,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
             field: {name: gain._asdict() for name, gain in gains.items()} for field, gains in run.ledgers().items()
         },
         "violations": run.violations,
-        "plausible": plausibility(graph, run).to_dict(),
+        "plausible": simulation.plausible.to_dict(),
         # Domains do not count spikes, because those in halos are sent twice.
         "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
         "events": run.events or None,

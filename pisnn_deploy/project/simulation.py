@@ -135,8 +135,9 @@ class Simulation:
 
     @property
     def plausible(self) -> Plausibility:
-        """Whether the field stays within the bounds set by start and boundary."""
-        return plausibility(self.graph, self.run)
+        """Whether the field stays within the bounds set by start and boundary, and that of a law near its reference."""
+        known = self.of_law[0] if self.run.conserved else None
+        return plausibility(self.graph, self.run, None if known is None else known.fields)
 
     @property
     def cautions(self) -> list[str]:

@@ -36,7 +36,7 @@ from pisnn_deploy.report.measures import measure_run
 from pisnn_deploy.report.panels import draw_balance, draw_error, draw_packets
 from pisnn_deploy.report.svg import Chart, chart, colour_table, map_frame, profile_frame, space_time_frame
 from pisnn_deploy.report.widths import width_uses
-from pisnn_deploy.runs.plausibility import plausibility
+from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 from pisnn_deploy.runs.run import Run
 from pisnn_deploy.target import names as profile_names
 
@@ -74,6 +74,8 @@ class Report:
         Command line of the run.
     versions : mapping of str to str
         Versions of the packages that were used.
+    plausible : Plausibility or None
+        Judgement of the run; None to make it from the trace alone.
     """
 
     graph: IntegerGraph
@@ -84,6 +86,7 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    plausible: Plausibility | None = None
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -125,7 +128,7 @@ def page_bytes(report: Report) -> bytes:
         "ledgers": _ledgers(run),
         "run": run,
         "result": report.result,
-        "plausible": plausibility(graph, run),
+        "plausible": report.plausible or plausibility(graph, run),
         "cautions": warnings_in(report.provenance),
         "is_of_library": graph.profile in profile_names(),
         "printed": json_text(report.result),

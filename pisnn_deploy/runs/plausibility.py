@@ -2,11 +2,13 @@
 
 Two properties are checked. Diffusion and transport keep a field between the smallest and the largest value of the start
 and the reservoirs; how far the trace exceeds that range is measured. And an operator that multiplies a mode by more
-than 1 makes it grow; the certificate has that factor. If neither can be judged, the result says so.
+than 1 makes it grow; the certificate has that factor. If neither can be judged, the result says so. Fields of laws are
+compared with their operating ranges and with the reference (`field_plausibility`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from pisnn_deploy.graph.claims import Claim
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.integer import Floats, IntegerGraph
 from pisnn_deploy.programs.facts import decay_constants
+from pisnn_deploy.runs.field_plausibility import FieldJudged, judged_fields
 from pisnn_deploy.runs.run import Integers, Run
 
 LARGEST_ALLOWANCE = 1e-3
@@ -112,11 +115,14 @@ class Plausibility:
         Claim of the certificate, which is not proved again.
     failure : str
         Reason of a violated run; empty if mass is conserved.
+    fields : tuple of FieldJudged
+        Fields of a law; empty for other graphs.
     """
 
     bounded: Bounded | None
     stability: Claim | None
     failure: str = ""
+    fields: tuple[FieldJudged, ...] = ()
 
     @property
     def amplification(self) -> float | None:
@@ -127,7 +133,7 @@ class Plausibility:
     @cached_property
     def sentences(self) -> tuple[str, ...]:
         """One sentence for each implausible property."""
-        sentences = []
+        sentences = [sentence for field in self.fields for sentence in field.sentences]
         if self.bounded is not None and self.bounded.excess is not None and self.bounded.is_exceeded:
             (lower, upper), excess = self.bounded.bounds, self.bounded.excess
             side = "above" if excess.value > upper else "below"
@@ -147,7 +153,11 @@ class Plausibility:
         if self.failure:
             return "the run is violated"
         if self.bounded is None:
-            return "" if self._is_calm else "no maximum principle applies, and no proof excludes growing modes"
+            return (
+                ""
+                if self._is_calm or self.fields
+                else "no maximum principle applies, and no proof excludes growing modes"
+            )
         allowance = self.bounded.allowance
         if not allowance.is_small:
             return (
@@ -168,6 +178,8 @@ class Plausibility:
         """Result in one line, for tables."""
         if self.sentences:
             return "no: " + "; ".join(self.sentences)
+        if self.fields and not self.doubt:
+            return "yes: " + "; ".join(field.text for field in self.fields)
         seen = "no maximum principle applies" if self.bounded is None else self.bounded.text
         if self.doubt:
             return f"cannot be judged: {self.doubt}" + ("" if self.bounded is None else f"; {seen}")
@@ -186,6 +198,7 @@ class Plausibility:
             "amplification": self.amplification,
             "stability": None if claim is None else claim.status,
             "stability_method": None if claim is None else claim.method,
+            "fields": [field.to_dict() for field in self.fields],
             "doubt": self.doubt or None,
             "warnings": list(self.sentences),
         }
@@ -206,15 +219,23 @@ class Plausibility:
         return f"whether modes grow is not proved: {self.stability.details}"
 
 
-def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
-    """Judge the plausibility of a run from its trace and the certificate of its graph."""
+def plausibility(graph: IntegerGraph, run: Run, reference: Mapping[str, Floats] | None = None) -> Plausibility:
+    """Judge the plausibility of a run from its trace and the certificate of its graph.
+
+    Parameters
+    ----------
+    reference : mapping of str to float64 array, optional
+        Cell averages of each field of a law at the last recorded step.
+    """
     claim = None if graph.certificate is None else graph.certificate.stability
+    if graph.spec.equation == "law" and run.trace.step.size:
+        return Plausibility(None, claim, run.verdict.reason, judged_fields(graph, run, reference))
     bounded = _bounded(graph, run) if run.trace.step.size and _has_maximum_principle(graph) else None
     return Plausibility(bounded, claim, run.verdict.reason)
 
 
 def _has_maximum_principle(graph: IntegerGraph) -> bool:
-    """Whether values must stay in the range of their start, which waves, also damped ones, and most laws may leave."""
+    """Whether values must stay in the range of their start, which waves, also damped ones, may leave."""
     if graph.spec.equation == "law":
         return False
     return graph.spec.damping is None and not decay_constants(graph.sole_channels.program)

@@ -84,3 +84,10 @@ def test_a_name_that_is_neither() -> None:
 def test_each_law_has_a_card_with_figures(name: str) -> None:
     card = (Path(__file__).parents[2] / "models" / name / "card.md").read_text()
     assert card.startswith(f"# {name}\n") and "relative L1" in card and "drift 0" in card.replace("\n", " ")
+
+
+def test_dense_coding_is_a_warning_only_where_delta_was_asked_for() -> None:
+    graph, provenance = compile_requested(compile_request("lwr", mesh="16"))
+    assert graph.coding == "dense" and "warnings" not in provenance
+    _, asked = compile_requested(compile_request("lwr", mesh="16", coding="delta"))
+    assert asked["warnings"] == ["coding: dense, because changes of values need more bits than payloads of loihi2 have"]

@@ -40,7 +40,7 @@ class Schedule:
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Schedule | None:
         """Always run; stock cells use dense coding."""
-        return cls("dense" if options.graph.processes == "stock" else options.graph.coding)
+        return cls("dense" if options.graph.processes == "stock" else options.graph.first_coding)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Schedule `graph`.
