@@ -93,6 +93,7 @@ def test_most_laws_are_compiled_and_all_kinds_occur() -> None:
     assert {len(graph.mesh.shape) for graph in graphs} == {1, 2}
     assert {len(graph.fields) for graph in graphs} == {1, 2, 3}
     assert any(population.clock for graph in graphs for population in graph.between_fields)
+    assert {getattr(graph.spec, "scheme", "") for graph in graphs} == {"auto", "taylor"}
     operations = {op.name for graph in graphs for p in graph.between_fields for op in p.program.operations}
     assert operations >= {"mul_shr", "table", "min", "max", "abs"}
     ledgers = {ledger.name for graph in graphs for field in graph.fields for ledger in field.ledgers}

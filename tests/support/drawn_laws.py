@@ -11,6 +11,7 @@ from trained_laws import drawn
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions
 from pisnn_deploy.compiler.compile import compile_law
+from pisnn_deploy.compiler.construct.schemes import lacking
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.laws.spec import LawSpec
@@ -160,9 +161,12 @@ def drawn_recipe(seed: int, over_time: bool = False) -> LawSpec:
     law = {name: part for name, part in draft.law.items() if part or name == "flux_y"}
     lengths: Any = 1.0 if axes == 1 else [1.0, 1.0]
     boundary = draft.boundary()
-    return recipe(
+    spec = recipe(
         law, _over_time(boundary) if over_time else boundary, lengths, initial=draft.initial, range=draft.range
     )
+    if not lacking(spec.parsed().numeric()) and draft.often(0.8):
+        return spec.model_copy(update={"scheme": "taylor"})
+    return spec
 
 
 def drawn_law(seed: int, coding: Coding = "delta", profile: str = "loihi2", over_time: bool = False) -> IntegerGraph:
@@ -186,7 +190,7 @@ def drawn_trained_law(seed: int, coding: Coding = "delta") -> IntegerGraph:
     pydantic.ValidationError, UsageError, CompileError
         As for `drawn_law`; or its fluxes depend on place, or a side gives values of several fields.
     """
-    content = drawn_recipe(seed).model_dump(mode="json")
+    content = drawn_recipe(seed).model_dump(mode="json") | {"scheme": "auto"}
     axes = len(content["domain"]["lengths"])
     spec = LawSpec.model_validate(content | {"method": "trained", "mesh": SHAPES[axes - 1]})
     law = drawn(spec, np.random.default_rng(seed))

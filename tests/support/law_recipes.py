@@ -24,13 +24,14 @@ def recipe(law: dict[str, Any], boundary: Any = "periodic", lengths: Any = 1.0, 
     return LawSpec.model_validate(content)
 
 
-def traffic() -> LawSpec:
+def traffic(scheme: str = "auto") -> LawSpec:
     """Lighthill, Whitham and Richards on a ring."""
     return recipe(
         {"fields": ["u"], "parameters": {"v": 1.0, "most": 1.0}, "flux": {"u": "v*u*(1 - u/most)"}, "positive": ["u"]},
         initial={"u": "0.5 + 0.3*sin(2*pi*x)"},
         range={"u": [0, 1]},
         time=0.3,
+        scheme=scheme,
     )
 
 

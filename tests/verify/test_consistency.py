@@ -42,7 +42,12 @@ def reacting() -> LawSpec:
 
 @cache
 def compiled(name: str) -> IntegerGraph:
-    spec, cells = {"traffic": (traffic(), 16), "water": (shallow_water(), 24), "reaction": (reacting(), 16)}[name]
+    spec, cells = {
+        "traffic": (traffic("muscl"), 16),
+        "smooth traffic": (traffic("taylor"), 16),
+        "water": (shallow_water(), 24),
+        "reaction": (reacting(), 16),
+    }[name]
     return compile_law(spec, (cells,), CompileOptions(None, load_profile("loihi2")))
 
 
@@ -61,7 +66,7 @@ def with_table(graph: IntegerGraph, population: str, change: int) -> IntegerGrap
     return graph.with_populations(replace(old, program=program))
 
 
-@pytest.mark.parametrize("name", ["traffic", "water", "reaction"])
+@pytest.mark.parametrize("name", ["traffic", "smooth traffic", "water", "reaction"])
 def test_fluxes_and_rates_of_constant_states_are_those_of_the_law(name: str) -> None:
     graph = compiled(name)
     assert graph.certificate is not None
@@ -182,6 +187,7 @@ def of_another_law(graph: IntegerGraph, old: str, new: str) -> IntegerGraph:
         ("reaction", '"u":"c*u"', '"u":"-c*u"', "fluxes and rates of constant states are up to 2 off"),
         ("water", "g*h**2/2", "g*h**2/2.1", "fluxes and rates of constant states are up to 0.0"),
         ("traffic", "v*u*(1 - u/most)", "v*u*(1 - u**2/most)", "fluxes and rates of constant states are up to "),
+        ("smooth traffic", "v*u*(1 - u/most)", "v*u*(1.1 - u/most)", "fluxes and rates of constant states are up to "),
     ],
 )
 def test_another_law_is_refused(name: str, old: str, new: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,13 +15,15 @@ from pisnn_deploy.compiler.construct.circuit import WORD, TooWide
 from pisnn_deploy.compiler.construct.diffusion import diffusion
 from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
 from pisnn_deploy.compiler.construct.grid import Grid
-from pisnn_deploy.compiler.construct.linear import is_linear_law, linear_fluxes
+from pisnn_deploy.compiler.construct.linear import linear_fluxes
 from pisnn_deploy.compiler.construct.muscl import face_fluxes, reconstruction
 from pisnn_deploy.compiler.construct.plan import Clock, Plan, Term
 from pisnn_deploy.compiler.construct.pruning import needed_by
 from pisnn_deploy.compiler.construct.reactions import rates_of_cells
+from pisnn_deploy.compiler.construct.schemes import is_resolved, scheme_of
+from pisnn_deploy.compiler.construct.taylor import taylor_fluxes
 from pisnn_deploy.compiler.construct.time_step import clock
-from pisnn_deploy.compiler.construct.trained import require_place_independent, trained_clock, trained_fluxes
+from pisnn_deploy.compiler.construct.trained import trained_clock, trained_fluxes
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, kinds
 from pisnn_deploy.graph.fields import Field, Ledger, equal_volumes
@@ -87,25 +90,33 @@ def construct(
         raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
-    scheme = _scheme(spec, law, trained)
     time = _clock(spec, law, grid, speeds, trained)
-    bits = _first_bits(spec, law, word, trained)
+    first = Plan(
+        law,
+        grid,
+        spec.range,
+        spec.conditions,
+        _first_bits(spec, law, word, trained),
+        {},
+        time,
+        Assembly(),
+        speeds.fastest,
+        scheme_of(spec, law, trained),
+        multiplies,
+        word,
+        trained=trained,
+    )
+    if spec.scheme == "auto" and first.scheme == "muscl" and multiplies and is_resolved(spec, law, grid.shape):
+        with contextlib.suppress(UsageError):  # derivatives of a flux may need more than the flux itself
+            return _as_fine_as_fits(spec, replace(first, scheme="taylor"))
+    return _as_fine_as_fits(spec, first)
+
+
+def _as_fine_as_fits(spec: LawSpec, first: Plan) -> IntegerGraph:
+    """Build a graph with the finest quanta with which everything fits its words."""
+    law, bits = first.law, dict(first.bits)
     for attempt in range(MOST_ATTEMPTS):
-        plan = Plan(
-            law,
-            grid,
-            spec.range,
-            spec.conditions,
-            bits,
-            {},
-            time,
-            Assembly(),
-            speeds.fastest,
-            scheme,
-            multiplies,
-            word,
-            trained=trained,
-        )
+        plan = replace(first, bits=bits, assembly=Assembly(), levels={}, changes={}, over_time=[])
         _require_quanta(spec, plan)
         try:
             return _built(spec, plan)
@@ -117,7 +128,7 @@ def construct(
         if joined & spec.quantum_bits.keys() or attempt == MOST_ATTEMPTS - 1:
             raise problem
         bits = {name: value - excess if name in joined else value for name, value in bits.items()}
-        _require_enough({name: bits[name] for name in law.fields if name in joined}, spec, trained, problem)
+        _require_enough({name: bits[name] for name in law.fields if name in joined}, spec, first.trained, problem)
     raise AssertionError
 
 
@@ -163,59 +174,8 @@ def _require_quanta(spec: LawSpec, plan: Plan) -> None:
             )
 
 
-SCHEMES = ("auto", "muscl", "linear", "wide")
-"""Schemes that a recipe may name."""
-
-
-def _scheme(spec: LawSpec, law: Law, trained: TrainedFluxes | None) -> str:
-    """Scheme of a law: its trained fluxes, else stencils where it is linear, else MUSCL-Hancock.
-
-    `wide` differences of levels are only on demand.
-    """
-    if (spec.method == "trained") != (trained is not None):
-        raise UsageError(UNTRAINED if trained is None else "method constructed: the recipe asks for no trained fluxes")
-    if trained is not None:
-        return _trained_scheme(spec, law)
-    if spec.scheme not in SCHEMES:
-        raise UsageError(f"scheme: {spec.scheme} is unknown; constructed laws have {', '.join(SCHEMES)}")
-    several = _side_of_several(spec, law)
-    if spec.scheme == "auto":
-        return "linear" if is_linear_law(law) and any(law.flux) and several is None else "muscl"
-    if spec.scheme == "linear":
-        if not is_linear_law(law):
-            raise UsageError("scheme: linear needs fluxes and diffusivities with constant coefficients")
-        if several is not None:
-            raise UsageError(
-                f"scheme: linear cannot tell which waves enter at the side {several}, which gives values of several "
-                "fields; use muscl"
-            )
-    return spec.scheme
-
-
-UNTRAINED = "method trained: run `pisnn-deploy train` with the recipe, and compile the checkpoint that it writes"
-
-
-def _trained_scheme(spec: LawSpec, law: Law) -> str:
-    """Refuse what trained fluxes cannot do."""
-    if spec.scheme != "auto":
-        raise UsageError(f"scheme: {spec.scheme} is one of constructed laws, but the method is trained")
-    require_place_independent(law)
-    several = _side_of_several(spec, law)
-    if several is not None:
-        raise UsageError(
-            f"domain.boundary.{several}: gives values of several fields, and trained fluxes cannot tell which waves "
-            "enter; construct the law"
-        )
-    return "trained"
-
-
-def _side_of_several(spec: LawSpec, law: Law) -> str | None:
-    """First side that gives values of several fields with a flux."""
-    for side, conditions in spec.conditions.items():
-        moving = [name for name in law.fields if any(name in flux for flux in law.flux)]
-        if sum(conditions[name].kind in ("held", "inflow") for name in moving) > 1:
-            return side
-    return None
+WITH_DIFFUSION = {"linear": linear_fluxes, "taylor": taylor_fluxes}
+"""Schemes whose fluxes contain the diffusion."""
 
 
 def _first_bits(spec: LawSpec, law: Law, word: int, trained: TrainedFluxes | None) -> dict[str, int]:
@@ -337,16 +297,16 @@ def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) ->
 def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
     law = plan.law
     fluxes: dict[tuple[str, int], Term | float] = {}
-    is_whole = plan.scheme in ("linear", "trained")  # diffusion is part of these fluxes
+    has_diffusion = plan.trained is not None or plan.scheme in WITH_DIFFUSION
     if plan.trained is not None:
         fluxes = trained_fluxes(plan, sides_of)
-    elif is_whole:
-        fluxes = linear_fluxes(plan)
+    elif has_diffusion:
+        fluxes = WITH_DIFFUSION[plan.scheme](plan)
     elif any(law.flux):
         fluxes = face_fluxes(plan, reconstruction(plan))
     ways = []
     for name in law.fields:
-        spread = [] if is_whole else diffusion(plan, name)
+        spread = [] if has_diffusion else diffusion(plan, name)
         if spread or any((name, axis) in fluxes for axis in range(law.dimensions)) or sides_of[name]:
             ways.append(flux_way(plan, name, fluxes, spread, sides_of[name]))
     expressions = {f"law.sources.{s.field}.{s.name}": s.rate for s in law.sources}

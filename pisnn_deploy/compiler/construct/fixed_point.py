@@ -218,6 +218,13 @@ class FixedPoint:
         a, b = self._aligned(first, second, self.largest(first) + self.largest(second))
         return Fixed(self.circuit.apply(operation, a.operand, b.operand), a.fraction)
 
+    def larger(self, first: Real, second: Real) -> Real:
+        """The larger of two values."""
+        if isinstance(first, float) and isinstance(second, float):
+            return max(first, second)
+        a, b = self.aligned(first, second)
+        return Fixed(self.circuit.apply("max", a.operand, b.operand), a.fraction)
+
     def scaled(self, value: Real, factor: float) -> Real:
         """Product with a constant: a power of two costs nothing."""
         if isinstance(value, float):

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.construct.assembly import Tap, tap
-from pisnn_deploy.compiler.construct.boundary import continuation
+from pisnn_deploy.compiler.construct.assembly import Tap
 from pisnn_deploy.compiler.construct.fixed_point import Fixed, Real
 from pisnn_deploy.compiler.construct.grid import Faces
 from pisnn_deploy.compiler.construct.plan import Plan, Term
+from pisnn_deploy.compiler.construct.stencils import ACROSS, across, weighted_cells
 from pisnn_deploy.compiler.construct.waves import ZERO, jacobian
 from pisnn_deploy.laws.expression import Number, evaluate, free_names, substitute
 from pisnn_deploy.laws.law import Law
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Orders = tuple[int, ...]
 """Order of a derivative along each axis."""
@@ -39,8 +36,6 @@ ALONG = (((-1, 7, 7, -1), 12), ((1, -15, 15, -1), 12), ((1, -1, -1, 1), 2), ((-1
 """Stencil and denominator of each derivative at a face, from two cells on both sides."""
 ALONG_SHORT = (((0, 1, 1, 0), 2), ((0, -1, 1, 0), 1), ((1, -1, -1, 1), 2))
 """The same, second-order, for derivatives that are also taken along another axis."""
-ACROSS = (((1,), 1), ((-1, 0, 1), 2), ((1, -2, 1), 1), ((-1, 2, 0, -2, 1), 2))
-"""Stencil and denominator of each derivative in the middle of a cell."""
 
 
 def is_linear_law(law: Law) -> bool:
@@ -122,86 +117,12 @@ def _product(first: Operator, second: Operator) -> Operator:
     return product
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Cells near each face: where they are, and what their values are outside the domain.
-
-    Attributes
-    ----------
-    places : dict of int to int64 array [faces]
-        Coordinate along each axis.
-    weight : int64 array [faces]
-        Factor of the value there; 0 where it is a constant.
-    constant : float64 array [faces]
-        What is added to it.
-    taps : list of Tap
-        Values of sides that depend on time, which are added too.
-    """
-
-    places: Mapping[int, Integers]
-    weight: Integers
-    constant: Floats
-    taps: list[Tap]
-
-
 def _stencil(plan: Plan, name: str, faces: Faces, orders: Orders) -> tuple[list[Tap], Floats, int]:
     """Connections of a derivative of a field at each face, with what the sides add, and its denominator."""
-    grid, axis = plan.grid, faces.axis
-    crossed = any(order for a, order in enumerate(orders) if a != axis)
-    tables = [((ALONG_SHORT if crossed else ALONG) if a == axis else ACROSS)[order] for a, order in enumerate(orders)]
-    inside = np.where(faces.right >= 0, faces.right, faces.left)
-    corner = dict(enumerate(np.unravel_index(inside, grid.shape)))
-    corner[axis] = corner[axis] + (faces.right < 0)
-    each = np.arange(faces.size, dtype=np.int64)
-    taps: list[Tap] = []
-    constant = np.zeros(faces.size)
-    for picked in itertools.product(*(range(len(stencil)) for stencil, _ in tables)):
-        weight = math.prod(tables[a][0][number] for a, number in enumerate(picked))
-        if not weight:
-            continue
-        # The second of four cells along the axis is the last one below the face.
-        steps = [number - (2 if a == axis else len(tables[a][0]) // 2) for a, number in enumerate(picked)]
-        places = {a: corner[a] + steps[a] for a in corner}
-        cells = folded_cells(plan, name, places)
-        column = np.ravel_multi_index([cells.places[a] for a in range(len(grid.shape))], grid.shape).astype(np.int64)
-        column[cells.weight == 0] = -1
-        taps.append(tap(plan.signals[name], each, column, weight * cells.weight))
-        constant += weight * cells.constant
-        taps += [entry.scaled_by(weight) for entry in cells.taps]
-    return taps, constant, math.prod(divisor for _, divisor in tables)
-
-
-def folded_cells(plan: Plan, name: str, places: Mapping[int, Integers]) -> Cells:
-    """Cells for places that may be outside the domain, one axis after the other.
-
-    Parameters
-    ----------
-    places : mapping of int to int64 array [faces]
-        Coordinate of a cell along each axis.
-    """
-    grid = plan.grid
-    folded = {a: np.asarray(place, np.int64) for a, place in places.items()}
-    size = folded[0].size
-    weight, constant = np.ones(size, np.int64), np.zeros(size)
-    taps: list[Tap] = []
-    for a, count in enumerate(grid.shape):
-        if grid.periodic[a]:
-            folded[a] = folded[a] % count
-            continue
-        for upper in (0, 1):
-            depth = folded[a] - (count - 1) if upper else -folded[a]
-            outside = np.flatnonzero(depth > 0)
-            if not outside.size:
-                continue
-            along = {b: np.clip(place[outside], 0, grid.shape[b] - 1) for b, place in folded.items()}
-            along[a] = np.full(outside.size, count - 1 if upper else 0, np.int64)
-            cells = np.ravel_multi_index([along[b] for b in range(len(grid.shape))], grid.shape).astype(np.int64)
-            beyond = continuation(plan, name, a, upper, cells)
-            mirrored = np.minimum(depth[outside] - 1, count - 1)
-            mirrored = np.where(beyond.is_mirrored, mirrored, 0)
-            folded[a] = folded[a].copy()
-            folded[a][outside] = count - 1 - mirrored if upper else mirrored
-            constant[outside] += weight[outside] * beyond.constant
-            taps += beyond.taps(outside, weight[outside])
-            weight[outside] *= beyond.weight
-    return Cells(folded, weight, constant, taps)
+    crossed = any(order for a, order in enumerate(orders) if a != faces.axis)
+    stencil, divisor = (ALONG_SHORT if crossed else ALONG)[orders[faces.axis]]
+    weights = {a: across(order) for a, order in enumerate(orders)}
+    weights[faces.axis] = {number - len(stencil) // 2: weight for number, weight in enumerate(stencil)}
+    taps, constant = weighted_cells(plan, name, faces, weights)
+    others = (ACROSS[order][1] for a, order in enumerate(orders) if a != faces.axis)
+    return taps, constant, divisor * math.prod(others)

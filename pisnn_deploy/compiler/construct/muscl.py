@@ -168,7 +168,7 @@ def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term | floa
             fastest = side.lower(speed) if speed is not None else plan.speeds[axis]
             values.append(({name: side.lower(flux) for name, flux in fluxes.items()}, fastest))
         fixed, each = block.fixed, np.arange(faces.size, dtype=np.int64)
-        fastest = _larger(fixed, values[0][1], values[1][1])
+        fastest = fixed.larger(values[0][1], values[1][1])
         for name in fluxes:
             mean = fixed.scaled(fixed.add(values[0][0][name], values[1][0][name]), 0.5)
             jump = fixed.add(states[1][name], states[0][name], "sub")
@@ -178,13 +178,6 @@ def face_fluxes(plan: Plan, slopes: Slopes) -> dict[tuple[str, int], Term | floa
             if total != 0.0:
                 terms[name, axis] = total if isinstance(total, float) else Term(block, total, each, each, ones)
     return terms
-
-
-def _larger(fixed: FixedPoint, first: Real, second: Real) -> Real:
-    if isinstance(first, float) and isinstance(second, float):
-        return max(first, second)
-    a, b = fixed.aligned(first, second)
-    return Fixed(fixed.circuit.apply("max", a.operand, b.operand), a.fraction)
 
 
 def _face_state(plan: Plan, block: Block, slopes: Slopes, name: str, faces: Faces, upper: bool) -> Fixed:

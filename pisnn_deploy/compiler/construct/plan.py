@@ -67,7 +67,7 @@ class Plan:
     speeds : tuple of float
         Largest wave speed along each axis.
     scheme : str
-        ``muscl``, ``linear``, ``wide`` or ``trained``.
+        ``muscl``, ``linear``, ``taylor``, ``wide`` or ``trained``.
     multiplies : bool
         Whether programs may multiply two values.
     word : int

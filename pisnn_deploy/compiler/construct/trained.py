@@ -21,8 +21,8 @@ from pisnn_deploy.compiler.construct.circuit import TooWide
 from pisnn_deploy.compiler.construct.fixed_point import Fixed
 from pisnn_deploy.compiler.construct.fluxes import Crossing
 from pisnn_deploy.compiler.construct.grid import Faces
-from pisnn_deploy.compiler.construct.linear import folded_cells
 from pisnn_deploy.compiler.construct.plan import Clock, Plan, Term
+from pisnn_deploy.compiler.construct.stencils import folded_cells
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.populations import Population

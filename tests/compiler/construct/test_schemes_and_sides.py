@@ -151,7 +151,7 @@ def test_a_diffusivity_without_a_polynomial_is_a_table_of_its_integral() -> None
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"scheme": "best"}, "scheme: best is unknown; constructed laws have auto, muscl, linear, wide"),
+        ({"scheme": "best"}, "scheme: best is unknown; constructed laws have auto, muscl, linear, taylor, wide"),
         ({"scheme": "linear"}, "scheme: linear needs fluxes and diffusivities with constant coefficients"),
         ({"quantum_bits": {"h": 26}}, None),
     ],
