@@ -57,6 +57,22 @@ from pisnn_deploy.project.request import compile_request
     help="Merge points of a mesh file that are closer than this, in its unit of length.",
 )
 @click.option(
+    "--fluxes",
+    type=click.Choice(["auto", "two-point", "multi-point"]),
+    default="auto",
+    show_default=True,
+    help="On a mesh file: fluxes of the two cells of a face, or of all cells around it, which are exact for linear "
+    "fields at any angle; auto: two-point where that is exact.",
+)
+@click.option(
+    "--digits",
+    type=click.Choice(["auto", "one", "many"]),
+    default="auto",
+    show_default=True,
+    help="Where cells differ: weights of one digit, or of many, which take further populations and time steps; auto: "
+    "many where one costs accuracy.",
+)
+@click.option(
     "--conductivity",
     type=click.Path(path_type=Path),
     help="Conductivity of each grid cell (.npy); replaces the model's diffusivity.",
@@ -244,7 +260,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
             "start": "own" if graph.starts_inside else "moved",
             "steps": quantisation.steps,
         },
-        **{key: provenance[key] for key in ("two_point", "welded_points") if key in provenance},
+        **{key: provenance[key] for key in ("fluxes", "two_point", "welded_points") if key in provenance},
         "certificate": {
             **{name: claim.status for name, claim in claims.items()},
             "details": {name: claim.details for name, claim in claims.items()},
@@ -288,13 +304,19 @@ def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
     if quality is not None:
         low, high = quality["flux_factors"]
         most = "at most " if quality["flux_factors_are_bounds"] else ""
+        several = provenance.get("fluxes") is not None
+        factors = f"{'would be ' if several else ''}{most}{low:.3f} to {high:.3f}"
+        rows += [("fluxes", "multi-point: exact for linear fields")] if several else []
         rows += [
             (
                 "angles",
                 f"mean {quality['mean_degrees']:.1f}, largest {quality['largest_degrees']:.1f} degrees between centre "
                 f"lines and face normals; {100 * quality['share_beyond_20_degrees']:.0f} % of faces beyond 20",
             ),
-            ("two-point fluxes", f"{most}{low:.3f} to {high:.3f} times the right ones of linear fields, by direction"),
+            (
+                "two-point fluxes",
+                f"{factors} times the right ones of linear fields, by direction",
+            ),
         ]
     return rows
 

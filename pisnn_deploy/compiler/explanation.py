@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.departure import follow
-from pisnn_deploy.compiler.options import PLAIN, CompileOptions, GraphOptions
+from pisnn_deploy.compiler.analysis.faces import conductances_of, face_digits, face_weights, full_exponent
+from pisnn_deploy.compiler.options import PLAIN, CompileOptions, Digits, GraphOptions
 from pisnn_deploy.compiler.passes.measure import Measure, Start
 from pisnn_deploy.compiler.pipeline import CHOOSING, asked
 from pisnn_deploy.compiler.runner import Floating, run_passes
 from pisnn_deploy.compiler.search import SEARCHED_CELL_STEPS, finest_that_fits
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
-from pisnn_deploy.graph.integer import FLUX, Floats
-from pisnn_deploy.graph.kinds import known_face
+from pisnn_deploy.core.rows import from_triplets
+from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph.integer import Floats
 
-LOWERED = ("processes", "send_threshold", "kernels", "placement")
+LOWERED = ("processes", "send_threshold", "kernels", "digits", "placement")
 """Options that are in the float graph or its weights already, or change no integer."""
 
 WORDS = "states, payloads and accumulators"
@@ -87,13 +88,16 @@ def explain(trained: Floating, floating: Floating, options: CompileOptions, grap
 
     Parameters
     ----------
-    trained : FloatGraph or TwoPointGraph
+    trained : FloatGraph or CellGraph
         Lowered model without options that change what it computes.
-    floating : FloatGraph or TwoPointGraph
+    floating : FloatGraph or CellGraph
         Lowered model with the options.
     options : CompileOptions
         Those that the graph was compiled with.
     """
+    if isinstance(floating, CellGraph):
+        digits: Digits = "many" if len(face_digits(graph)) > 1 else "one"
+        options = replace(options, graph=replace(options.graph, digits=digits))
     start = Measure(trained).start(graph)
     if not graph.quantisation.steps or start is None:
         return Explanation(0, 0.0, problem="there is no reference, or a run leaves the operating range")
@@ -105,14 +109,15 @@ def explain(trained: Floating, floating: Floating, options: CompileOptions, grap
     if isinstance(floating, FloatGraph):
         rounded, gains = _of_network(ruler, floating, options, graph)
     else:
-        rounded, gains = _of_two_points(ruler, floating, options, graph)
+        rounded, gains = _of_cells(ruler, floating, options, graph)
     stages += [*rounded, *_options_in_turn(ruler, floating, options, graph)]
     return Explanation(steps, ruler.time, tuple(stages), tuple(gains))
 
 
 def _in_floats(trained: Floating) -> str:
-    network = isinstance(trained, FloatGraph)
-    return "trained network in float64" if network else "two-point fluxes of the materials in float64"
+    if isinstance(trained, FloatGraph):
+        return "trained network in float64"
+    return f"{'two' if trained.is_two_point else 'multi'}-point fluxes of the materials in float64"
 
 
 def _of_network(
@@ -138,27 +143,33 @@ def _of_network(
     return stages, gains
 
 
-def _of_two_points(
-    ruler: _Ruler, floating: TwoPointGraph, options: CompileOptions, graph: IntegerGraph
+def _of_cells(
+    ruler: _Ruler, floating: CellGraph, options: CompileOptions, graph: IntegerGraph
 ) -> tuple[list[Stage], list[Stage]]:
-    """The same for two-point fluxes, whose weights are conductances and inverse volumes."""
-    bits = options.widths.state
+    """The same for fluxes between cells, whose weights are conductances or coefficients, and inverse volumes."""
+    bits, what = options.widths.state, "conductances" if floating.is_two_point else "coefficients"
     stages = [
-        ruler.floats("integer conductances and volumes in float64", _with_conductances_of(floating, graph)),
+        ruler.floats(f"integer {what} and volumes in float64", _with_weights_of(floating, graph)),
         ruler.integers(f"states of {bits} bits", lambda: _chosen(floating, options)),
     ]
     return stages, [ruler.integers(WORDS, lambda: finest_that_fits(floating, options.one_bit_wider).graph)]
 
 
-def _with_conductances_of(floating: TwoPointGraph, graph: IntegerGraph) -> TwoPointGraph:
-    """The conductances and volumes of integers, without quanta."""
-    (field,), levels = graph.fields, graph.between_fields
-    weights = abs(graph.matrix(levels[-1].name if levels else field.holder, FLUX))
-    largest = np.zeros(graph.mesh.faces)
-    np.maximum.at(largest, weights.row_of, weights.values.astype(np.float64))
-    per_value = field.quantum / graph.resolution / 2.0 ** known_face(graph).exponent / graph.time_step
+def _with_weights_of(floating: CellGraph, graph: IntegerGraph) -> CellGraph:
+    """Weights and volumes of integers, without quanta; what reservoirs add to multi-point fluxes is the floats'."""
+    field, mesh, weights = graph.sole_field, graph.mesh, face_weights(graph)
+    per_value = field.quantum / graph.resolution / 2.0 ** full_exponent(graph) / graph.time_step
     capacity = field.unit_volume / field.inverse_volume.astype(np.float64)
-    return replace(floating, capacity=capacity, conductance=per_value * largest)
+    if isinstance(floating, TwoPointGraph):
+        return replace(floating, capacity=capacity, conductance=per_value * conductances_of(weights))
+    held = floating.fluxes.between(mesh.cells, mesh.holders)
+    coefficients = from_triplets(
+        np.concatenate([weights.row_of, held.row_of]),
+        np.concatenate([weights.columns, mesh.cells + held.columns]),
+        np.concatenate([per_value * weights.values, held.values]),
+        (mesh.faces, mesh.holders),
+    )
+    return replace(floating, capacity=capacity, coefficients=coefficients)  # type: ignore[call-arg]
 
 
 def _options_in_turn(
@@ -192,7 +203,7 @@ class _Ruler:
 
     Attributes
     ----------
-    reference : FloatGraph or TwoPointGraph
+    reference : FloatGraph or CellGraph
         Names the problem, or is its own reference.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph, MultiPointGraph, TwoPointGraph
 from pisnn_deploy.programs.neurons import undeclared
 
 
@@ -54,6 +54,8 @@ UNRECORDED = {"recorded": False}
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))
+MULTI_POINT = Fact("lowered to multi-point fluxes", lambda graph: isinstance(graph, MultiPointGraph))
+ON_CELLS = Fact("lowered to fluxes between cells of any kind", lambda graph: isinstance(graph, CellGraph))
 QUANTISED = Fact("quantised", lambda graph: isinstance(graph, IntegerGraph))
 SCHEDULED = Fact(
     "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)

@@ -26,6 +26,8 @@ CodingChoice = Literal["auto", "delta", "dense"]
 """What cells send, or ``auto``: ``delta``, but ``dense`` for a law whose changes need more bits than payloads have."""
 PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
 """Methods of placing cells on cores."""
+Digits = Literal["auto", "one", "many"]
+"""Choices of the digits of the weights of faces between cells that differ."""
 LARGEST_SEND_THRESHOLD = 1 << 20
 
 
@@ -39,6 +41,7 @@ class GraphKeywords(TypedDict, total=False):
     limiter: Limiter
     kernels: KernelChoice
     placement: PlacementMethod
+    digits: Digits
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class GraphOptions:
         measured to be more accurate; then its own time step counts (linear flux networks only).
     placement : str
         How cells are placed on cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
+    digits : str
+        Where cells differ, whether the weights of faces have ``one`` digit or ``many``, which takes further populations
+        and time steps; ``auto`` takes many where one costs accuracy. Multi-point fluxes always have many.
 
     Raises
     ------
@@ -77,6 +83,7 @@ class GraphOptions:
     limiter: Limiter = "none"
     kernels: KernelChoice = "near"
     placement: PlacementMethod = "auto"
+    digits: Digits = "auto"
 
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
@@ -132,6 +139,12 @@ class CompileOptions:
         """Whether spikes are binary, carrying no payload."""
         graded = self.profile.payload.graded.value
         return self.graph.spikes == "binary" or (self.graph.spikes == "auto" and not graded)
+
+    @property
+    def has_many_digits(self) -> bool:
+        """Whether cells differ, and the weights of faces have as many digits as they need."""
+        choices = () if self.lower is None else self.lower.digits
+        return choices == ("many",) or (self.graph.digits == "many" and "many" in choices)
 
     @property
     def widths(self) -> Widths:

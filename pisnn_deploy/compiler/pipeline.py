@@ -9,11 +9,12 @@ from pisnn_deploy.compiler.passes.bound import Bounds
 from pisnn_deploy.compiler.passes.encode import Encode
 from pisnn_deploy.compiler.passes.limit import Limit
 from pisnn_deploy.compiler.passes.lower import Lower
-from pisnn_deploy.compiler.passes.lower_two_point import LowerTwoPoint
+from pisnn_deploy.compiler.passes.lower_two_point import LowerMultiPoint, LowerTwoPoint
 from pisnn_deploy.compiler.passes.measure import Measure
 from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.compiler.passes.quantise import Quantise
+from pisnn_deploy.compiler.passes.quantise_digits import QuantiseDigits
 from pisnn_deploy.compiler.passes.quantise_two_point import QuantiseTwoPoint
 from pisnn_deploy.compiler.passes.schedule import Schedule
 from pisnn_deploy.compiler.passes.stock import LowerStock
@@ -22,12 +23,14 @@ from pisnn_deploy.compiler.runner import Floating, Pass
 LOWERING: tuple[type[Pass], ...] = (
     Lower,
     LowerTwoPoint,  # replaces the pass above where cells differ
+    LowerMultiPoint,  # replaces it where lines of centres are not normal to faces
     LowerStock,  # before the weights are rounded, because it divides them
 )
 """From a model to a float graph."""
 CHOOSING: tuple[type[Pass], ...] = (
     Quantise,
     QuantiseTwoPoint,  # replaces the pass above where cells differ
+    QuantiseDigits,  # replaces it where weights of one digit cost accuracy
 )
 """From a float graph to integers."""
 INTEGERS: tuple[type[Pass], ...] = (
@@ -53,7 +56,7 @@ def asked(kinds: Iterable[type[Pass]], options: CompileOptions, floating: Floati
     ----------
     kinds : iterable of types of passes
         `PASSES` or a part of it.
-    floating : FloatGraph or TwoPointGraph or None
+    floating : FloatGraph or CellGraph or None
         Lowered graph, needed from `CHOOSING` on.
     """
     passes = (kind.asked(options, floating) for kind in kinds)

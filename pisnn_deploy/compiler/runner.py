@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pisnn_deploy.compiler.facts import Fact
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
+from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph, PassRecord
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.physics.model import OperatingRange
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 Report = Callable[[str, float], None]
 """Called with the name of a pass and its seconds, which must not enter the graph's bytes."""
-Floating = FloatGraph | TwoPointGraph
+Floating = FloatGraph | CellGraph
 """A graph before quantisation."""
 
 
@@ -39,7 +39,7 @@ class Pass(Protocol):
 
         Parameters
         ----------
-        floating : FloatGraph or TwoPointGraph or None
+        floating : FloatGraph or CellGraph or None
             Lowered graph; None before lowering.
         """
 
@@ -59,14 +59,14 @@ def run_passes(subject: Any, passes: Iterable[Pass], report: Report = silent) ->
 
     Parameters
     ----------
-    subject : Model, FloatGraph, TwoPointGraph or IntegerGraph
+    subject : Model, FloatGraph, CellGraph or IntegerGraph
         Input of the first pass.
     report : callable
         Called with the name of each pass that has run and its seconds.
 
     Returns
     -------
-    graph : FloatGraph, TwoPointGraph or IntegerGraph
+    graph : FloatGraph, CellGraph or IntegerGraph
         Result of the last pass.
     records : tuple of PassRecord
         One per pass.

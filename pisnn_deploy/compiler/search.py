@@ -1,4 +1,4 @@
-"""Search for better integers: coarser quanta where something does not fit, finer thresholds, other kernels."""
+"""Search for better integers: coarser quanta, finer thresholds, other kernels, weights of more digits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pisnn_deploy.compiler.passes.stock import LARGEST_THRESHOLD, LowerStock
 from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
 from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.kinds import known_face
 
 NAME = "search"
@@ -25,6 +25,9 @@ SEARCHED_CELL_STEPS = 4_000_000
 FINER_THRESHOLDS = 3
 WORTH_IT = 0.5
 """A finer threshold must reduce the error to this part; smaller gains could be luck with one start."""
+LARGEST_LOSS, LARGEST_ROUNDING = 1.1, 0.01
+"""Error of weights of one digit against that of the floats, and rounding of a conductance, above which weights get more
+digits."""
 FEWEST_STATE_BITS = 12
 """Fewest state bits; with fewer, no model of the zoo resembles its equation."""
 
@@ -67,6 +70,48 @@ def finest_that_fits(floating: Floating, options: CompileOptions, report: Report
             options = replace(options, quantum_bits=options.state_bits - 1)
         else:
             return Trial(graph, (*chosen, *records))
+
+
+def integers_of(floating: Floating, options: CompileOptions, report: Report = silent) -> Trial:
+    """Integers for a float graph; where cells differ, with weights of as many digits as pay.
+
+    Further digits take a population and a time step each. They are used where weights of one digit are refused, or are
+    rounded by more than 1 %, or where their error is more than 1.1 times that of the floats; and only if they are
+    better.
+
+    Parameters
+    ----------
+    report : callable
+        As for `run_passes`.
+
+    Raises
+    ------
+    CompileError
+        A pass refused the graph, whatever its quantum and its digits.
+    """
+    if not isinstance(floating, TwoPointGraph) or options.graph.digits != "auto" or not options.search:
+        return finest_that_fits(floating, options, report)
+    more = replace(options, graph=replace(options.graph, digits="many"))
+    try:
+        own = finest_that_fits(floating, options, report)
+    except CompileError:
+        other = _tried(floating, more, report)
+        if other is None:
+            raise
+        return other
+    certificate, exact = own.graph.certificate, own.graph.quantisation.relative_l2_float
+    claim = None if certificate is None else certificate.equation
+    rounding = 0.0 if claim is None else float(claim.figures.get("conductance_error", 0.0))
+    loss = 1.0 if own.error is None or not exact else own.error / exact
+    if loss <= LARGEST_LOSS and rounding <= LARGEST_ROUNDING:
+        return own
+    started = time.perf_counter()
+    other = _tried(floating, more, report)
+    report(NAME, time.perf_counter() - started)
+    if other is None or (own.error is not None and (other.error is None or other.error > own.error)):
+        return own
+    text = f"relative L2 errors: weights of many digits {_error_text(other.error)}, of one {_error_text(own.error)}"
+    return replace(other, records=(*other.records, PassRecord(NAME, "", text)))
 
 
 def better_threshold(floating: Floating, options: CompileOptions, own: Trial, report: Report = silent) -> Trial:
@@ -172,9 +217,9 @@ def _largest_threshold(options: CompileOptions) -> int:
     return LARGEST_THRESHOLD if stock is None else stock.largest_shift
 
 
-def _tried(floating: FloatGraph, options: CompileOptions) -> Trial | None:
+def _tried(floating: Floating, options: CompileOptions, report: Report = silent) -> Trial | None:
     try:
-        return finest_that_fits(floating, options)
+        return finest_that_fits(floating, options, report)
     except CompileError:
         return None
 

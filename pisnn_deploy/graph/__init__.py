@@ -1,5 +1,6 @@
 """The typed intermediate representation and the artifact that holds it."""
 
+from pisnn_deploy.graph.cell_graph import CellGraph
 from pisnn_deploy.graph.claims import Certificate, Claim
 from pisnn_deploy.graph.floating import FloatGraph, FloatLayer
 from pisnn_deploy.graph.integer import (
@@ -15,10 +16,11 @@ from pisnn_deploy.graph.integer import (
     Quantisation,
     Synapse,
 )
-from pisnn_deploy.graph.two_point import TwoPointGraph
+from pisnn_deploy.graph.two_point import MultiPointGraph, TwoPointGraph
 
 __all__ = [
     "Bound",
+    "CellGraph",
     "Certificate",
     "Channels",
     "Claim",
@@ -27,6 +29,7 @@ __all__ = [
     "FloatLayer",
     "IntegerGraph",
     "IntegerLayer",
+    "MultiPointGraph",
     "OperatingWindow",
     "PassRecord",
     "Placement",

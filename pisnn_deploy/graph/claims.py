@@ -33,6 +33,9 @@ Method = Literal[
     "moments",
     "states",
     "conductances",
+    "multi-point",
+    "energy",
+    "several-values",
     "other-law",
     "unknown-program",
     "joined-holders",
@@ -67,6 +70,14 @@ _SENTENCES: dict[Method, str] = {
     "{states} such states meet {coefficients}",
     "conductances": "integer conductances follow from geometry and materials, "
     "{conductance_error:.2%} off at most, and so is each capacity, {capacity_error:.2%} off at most",
+    "multi-point": "integer weights of up to {most_values} values at a face are those of the multi-point flux, which "
+    "is exact for linear fields at any angle and across materials, {coefficient_error:.2%} of a face's largest off at "
+    "most, and each capacity is {capacity_error:.2%} off at most; lines between centres are up to {largest_angle:.3g} "
+    "degrees off the normals of faces, {mean_angle:.3g} on average",
+    "energy": "no PDE step increases the sum of the squares of all values, each times its volume, up to the rounding "
+    "of packets: the norm of the update is {norm:.9g}",
+    "several-values": "a flux of more than two values has no maximum principle, and rounded weights may increase the "
+    "energy of a field",
     "other-law": "the integers solve a different law from the model's: {coefficients}",
     "unknown-program": "not claimed: no theorem covers the programs of the faces, or of the neurons before them",
     "joined-holders": "as the target stores them, the packets of all {channels} channels leave one holder and enter "
@@ -173,6 +184,8 @@ class Claim(Stored):
             parts.append(
                 f"a constant flux accumulates {100 * self.figures['drift']:.3g}% of the operating range at walls"
             )
+        if "coefficient_error" in self.figures:
+            parts.append(f"weights of multi-point fluxes {self.figures['coefficient_error']:.2%} off")
         if "conductance_error" in self.figures:
             parts.append(f"conductances {self.figures['conductance_error']:.2%} off")
             parts.append(f"capacities {self.figures.get('capacity_error', math.nan):.2%} off")

@@ -66,6 +66,10 @@ FLUX = "flux"
 """Its channels."""
 FIELD = "u"
 """Its field."""
+LEVEL, LEVEL_DIGIT = "level", "level-digit"
+"""Populations, one neuron a cell: the value of a cell, and the lower digit of inverse volume times mass."""
+FLUX_DIGITS = ("flux-digit-1", "flux-digit-2")
+"""Populations, one neuron a face: lower digits of its sum; the last ones of these, if fewer are needed."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +304,7 @@ class IntegerGraph:
     @property
     def resolution(self) -> float:
         """Smallest difference of cell values that fluxes can resolve: a level where cells differ, else a quantum."""
-        levels = self.between_fields if self.materials is not None else ()
+        levels = [p for p in self.between_fields if p.name not in FLUX_DIGITS] if self.materials is not None else []
         return self.value_per_quantum * 2.0 ** sum(rectifier_shift(level.program) or 0 for level in levels)
 
     def size(self, population: str) -> int:

@@ -1,57 +1,40 @@
-"""The float graph of a linear conservation law with two-point fluxes, on cells and materials of any kind."""
+"""Float graphs of two-point and of multi-point fluxes."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pisnn_deploy.core.rows import Rows, diagonal, from_triplets
-from pisnn_deploy.graph.integer import Materials
-from pisnn_deploy.mesh import FaceMesh
-from pisnn_deploy.physics.model import ModelSpec
-
-Field = NDArray[np.float64]
-SAFETY = 0.475
-"""Part of the largest time step for which each new value averages old ones; above one half, waves change sign."""
-_LARGEST_NORM = 4.0
-"""Norm of a matrix up to which Taylor's series of its exponential loses no digits that matter."""
-_ROUNDING = 2.0**-53
+from pisnn_deploy.core.rows import Rows, diagonal
+from pisnn_deploy.graph.cell_graph import SAFETY, CellGraph, Field
 
 
-@dataclass(frozen=True)
-class TwoPointGraph:
-    """Cells that exchange ``conductance * (u_source - u_target)`` per unit of time, before quantisation.
+@dataclass(frozen=True, kw_only=True)
+class TwoPointGraph(CellGraph):
+    """Cells that exchange ``conductance * (u_source - u_target)`` per unit of time.
 
     The flux through a face depends only on the two values next to it (R. Eymard, T. Gallouet, R. Herbin, "Finite Volume
     Methods", Handbook of Numerical Analysis VII, 2000), so it knows neither a grid nor its directions.
 
     Attributes
     ----------
-    capacity : float64 array [cells]
-        Mass of a cell whose value is 1: volume times heat capacity.
     conductance : float64 array [faces]
         In units of mass per time and value: ``area / (d_s / k_s + d_t / k_t)`` with distances d and conductivities k.
-    reservoirs : float64 array [reservoirs]
-        Values on the boundary.
-    initial : float64 array [cells]
-        Cell averages at the start.
-    materials : Materials
-        Material properties that, with the mesh, give capacities and conductances.
     """
 
-    spec: ModelSpec
-    mesh: FaceMesh
-    capacity: Field
     conductance: Field
-    reservoirs: Field
-    initial: Field
-    materials: Materials
+
+    @property
+    def is_two_point(self) -> bool:
+        """True."""
+        return True
+
+    @cached_property
+    def fluxes(self) -> Rows:
+        """Conductance times difference."""
+        return diagonal(self.conductance) @ self._difference
 
     @property
     def time_step(self) -> float:
@@ -61,58 +44,25 @@ class TwoPointGraph:
         np.add.at(leaving, self.mesh.target, self.conductance)
         return float(SAFETY / (leaving[: self.mesh.cells] / self.capacity).max())
 
-    @cached_property
-    def rates(self) -> Rows:
-        """``du / dt = rates @ (u, reservoirs)``, float64 [cells, holders]."""
-        mesh = self.mesh
-        face = np.tile(np.arange(mesh.faces), 2)
-        ends = np.concatenate([mesh.source, mesh.target])
-        signs = np.repeat([1.0, -1.0], mesh.faces)
-        difference = from_triplets(face, ends, signs, (mesh.faces, mesh.holders))
-        flux = diagonal(self.conductance) @ difference
-        return -diagonal(1 / self.capacity) @ difference.transposed.first_rows(mesh.cells) @ flux
 
-    def fields(self, time_step: float) -> Iterator[Field]:
-        """Values after 0, 1, 2, ... explicit steps in floats, each float64 [cells]."""
-        values = self.initial
-        while True:
-            yield values
-            values = values + time_step * (self.rates @ np.concatenate([values, self.reservoirs]))
+@dataclass(frozen=True, kw_only=True)
+class MultiPointGraph(CellGraph):
+    """Cells whose fluxes depend on all values around the points of a face (`pisnn_deploy.mesh.multi_point`).
 
-    def exact(self, time: float) -> Field:
-        """Values at a given time, by the exponential of the semi-discrete operator, float64 [cells]."""
-        cells = self.mesh.cells
-        inside = self.rates.between(0, cells)
-        supply = self.rates.between(cells, self.mesh.holders) @ self.reservoirs
-        # An extra unknown that stays 1 carries the inflow from reservoirs.
-        number = np.arange(cells)
-        whole = from_triplets(
-            np.concatenate([inside.row_of, number]),
-            np.concatenate([inside.columns, np.full(cells, cells)]),
-            np.concatenate([inside.values, supply]) * time,
-            (cells + 1, cells + 1),
-        )
-        return _exponential(whole, np.concatenate([self.initial, [1.0]]))[:cells]
-
-
-def _exponential(matrix: Rows, start: Field) -> Field:
-    """``exp(matrix) @ start`` by Taylor's series of ``exp(matrix / steps)``, `steps` times.
-
-    The mean of the diagonal is taken out first: rates have a negative one, and without it terms are smaller (A. H.
-    Al-Mohy, N. J. Higham, "Computing the Action of the Matrix Exponential", SIAM J. Sci. Comput. 33(2), 2011).
+    Attributes
+    ----------
+    coefficients : Rows, float64 [faces, holders]
+        In units of mass per time and value.
     """
-    size = start.size
-    mean = float(matrix.values[matrix.row_of == matrix.columns].sum()) / size
-    shifted = matrix - diagonal(np.full(size, mean))
-    norm = float(np.bincount(shifted.columns, abs(shifted.values), minlength=size).max(initial=0.0))
-    steps = max(1, math.ceil(norm / _LARGEST_NORM))
-    part, solution = shifted.valued(lambda values: values / steps), start
-    for _ in range(steps):
-        term = solution
-        for order in itertools.count(1):
-            term = part @ term / order
-            solution = solution + term
-            if order > _LARGEST_NORM and abs(term).max() <= _ROUNDING * abs(solution).max():
-                break
-        solution = solution * math.exp(mean / steps)
-    return solution
+
+    coefficients: Rows
+
+    @property
+    def is_two_point(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def fluxes(self) -> Rows:
+        """As `coefficients`."""
+        return self.coefficients

@@ -20,6 +20,8 @@ LARGE_ANGLE = 20.0
 """In degrees."""
 FLUX_TOLERANCE = 0.02
 """Relative flux error above which a warning is given."""
+EXACT = 1e-3
+"""Relative flux error up to which two-point fluxes count as exact for linear fields."""
 _FEWEST, _MOST = 20, 2000
 """Bounds on the number of iterations."""
 _RESIDUAL = 1e-5
@@ -50,15 +52,21 @@ class Quality:
     is_solved: bool
 
     @property
+    def is_exact(self) -> bool:
+        """Whether two-point fluxes of linear fields are exact, to 0.1 %."""
+        low, high = self.flux_factors
+        return low >= 1 - EXACT and high <= 1 + EXACT
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """A warning if a flux factor is beyond the tolerance."""
+        """A warning about two-point fluxes if a factor is beyond the tolerance."""
         low, high = self.flux_factors
         if low >= 1 - FLUX_TOLERANCE and high <= 1 + FLUX_TOLERANCE:
             return ()
         return (
             f"mesh: fluxes are {low:.2f} to {high:.2f} times the exact ones, and refining such a mesh does not help: "
             f"lines of centres deviate from face normals by {self.mean_degrees:.0f} degrees on average and "
-            f"{self.largest_degrees:.0f} at most; use cells that contain their circumcentres (acute triangles)",
+            f"{self.largest_degrees:.0f} at most; use `fluxes` multi-point, or cells that contain their circumcentres",
         )
 
     def to_dict(self) -> dict[str, object]:

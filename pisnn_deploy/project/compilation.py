@@ -13,7 +13,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from pisnn_deploy import __version__
-from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model, plain_model
+from pisnn_deploy.compiler import (
+    CompileOptions,
+    Lower,
+    LowerMultiPoint,
+    LowerTwoPoint,
+    Material,
+    compile_model,
+    plain_model,
+)
 from pisnn_deploy.compiler.explanation import Explanation, explain
 from pisnn_deploy.compiler.options import PLAIN
 from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
@@ -25,16 +33,18 @@ from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.limits import available_memory
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import MeshFile, parse_shape, read_mesh_file, two_point_quality
+from pisnn_deploy.mesh import MeshFile, Quality, parse_shape, read_mesh_file, two_point_quality
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
 from pisnn_deploy.project.law_compilation import compile_law_requested
 from pisnn_deploy.project.law_file import read_law_model
 from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
-from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
+from pisnn_deploy.project.request import FILES, CompileRequest, Limits
 from pisnn_deploy.target import Profile, digest_of_profile, load_profile
 
+MULTI_POINT = "multi-point"
+"""Choice of fluxes, see `pisnn_deploy.project.request.Domain`."""
 BYTES_PER_CELL = 2200
 """Bytes needed to compile a cell of a plane (docs/results/scale.md); lines need less."""
 BYTES_PER_CELL_UNPLACED = 800
@@ -67,9 +77,8 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     provenance = _provenance(request, read, target, place)
     warnings = [*place.warnings]
     if place.mesh_file is not None:
-        quality = two_point_quality(place.mesh_file)
-        warnings += () if quality is None else quality.warnings
-        provenance |= {} if quality is None else {"two_point": quality.to_dict()}
+        provenance |= {} if place.quality is None else {"two_point": place.quality.to_dict()}
+        provenance |= {"fluxes": MULTI_POINT} if isinstance(place.lower, LowerMultiPoint) else {}
         provenance |= {} if request.domain.weld is None else {"welded_points": place.mesh_file.welded}
     warnings += warnings_of(graph, target)
     return graph, provenance | ({"warnings": warnings} if warnings else {})
@@ -123,7 +132,7 @@ def _prepared(request: CompileRequest) -> tuple[ModelRead, Profile, _Place, Comp
         not domain.on_mesh_file,
     )
     read = read_model(request.model, origin)
-    place = _on_mesh_file(domain, read.model) if domain.on_mesh_file else _on_grid(request, read.model, shape)
+    place = _on_mesh_file(request, read.model) if domain.on_mesh_file else _on_grid(request, read.model, shape)
     limited = _operating_range(place.model.spec.operating_range, limits)
     options = CompileOptions(place.lower, target, request.graph, limited, search=not read.is_integer)
     return read, target, place, options
@@ -146,16 +155,24 @@ class _Place:
     mesh: str
     boundary: str
     mesh_file: MeshFile | None = None
+    quality: Quality | None = None
     warnings: tuple[str, ...] = ()
 
 
-def _on_mesh_file(domain: Domain, model: Model) -> _Place:
+def _on_mesh_file(request: CompileRequest, model: Model) -> _Place:
+    domain = request.domain
     path = Path(domain.mesh or "")
     mesh = read_mesh_file(path, domain.weld)
     groups = read_groups(domain.boundary, mesh.group_names, mesh.elsewhere)
     warnings = (*mesh.warnings, *mesh.warnings_on(groups))
-    lower = LowerTwoPoint(mesh, groups, read_materials(domain.materials))
-    return _Place(model, lower, path.name, domain.boundary or "no-flux", mesh, warnings)
+    quality = two_point_quality(mesh)
+    several = domain.fluxes == MULTI_POINT or (domain.fluxes == "auto" and quality is not None and not quality.is_exact)
+    if quality is not None and not several:
+        warnings += quality.warnings
+    if several and request.graph.digits == "one":
+        raise UsageError("`digits` one: multi-point fluxes need many; choose `fluxes` two-point or other `digits`")
+    lower = (LowerMultiPoint if several else LowerTwoPoint)(mesh, groups, read_materials(domain.materials))
+    return _Place(model, lower, path.name, domain.boundary or "no-flux", mesh, quality, warnings)
 
 
 def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | None) -> _Place:

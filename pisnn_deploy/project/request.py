@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pisnn_deploy.compiler.options import PLAIN, GraphKeywords, GraphOptions
 from pisnn_deploy.core.errors import UsageError
@@ -15,6 +15,8 @@ from pisnn_deploy.project.keywords import FileName, leaves, plain_number, reques
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+FluxKind = Literal["auto", "two-point", "multi-point"]
+"""Choices of the fluxes on a mesh from a file."""
 FILES = ("materials", "conductivity", "capacity")
 """Options that can only be files."""
 
@@ -25,6 +27,7 @@ class CompileKeywords(GraphKeywords, total=False):
     profile: FileName
     mesh: FileName | int | tuple[int, ...] | None
     boundary: FileName | None
+    fluxes: FluxKind
     weld: float | None
     materials: FileName | None
     conductivity: FileName | None
@@ -48,6 +51,8 @@ class Domain:
         Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file (default: the problem's own).
     weld : float or None
         Points of a mesh file within this distance of each other are merged.
+    fluxes : str
+        On a mesh file: ``two-point``, ``multi-point``, or ``auto``: two-point where these are exact for linear fields.
     materials : Path or None
         YAML file of the materials of a mesh from a file.
     conductivity, capacity : Path or None
@@ -60,11 +65,16 @@ class Domain:
     materials: Path | None = None
     conductivity: Path | None = None
     capacity: Path | None = None
+    fluxes: FluxKind = "auto"
 
     def __post_init__(self) -> None:
+        if self.fluxes not in get_args(FluxKind):
+            raise UsageError(f"`fluxes` {self.fluxes!r}: expected one of {', '.join(get_args(FluxKind))}")
         if self.on_mesh_file:
             if self.conductivity is not None or self.capacity is not None:
                 raise UsageError("`conductivity` and `capacity` are for grids; name the mesh's `materials` instead")
+        elif self.fluxes == "multi-point":
+            raise UsageError("`fluxes` multi-point are for meshes from files; faces of grids are normal to their lines")
         elif self.weld is not None:
             raise UsageError("`weld` is for meshes from files")
         elif self.materials is not None:

@@ -28,12 +28,12 @@ from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, shifts, unknown_population
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
-from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
+from pisnn_deploy.verify.medium import conductances, medium_layout, medium_stability
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
 from pisnn_deploy.verify.ranges import intervals
 from pisnn_deploy.verify.spans import Unbounded
 from pisnn_deploy.verify.stored import stored, stored_rows
-from pisnn_deploy.verify.two_point import two_point
+from pisnn_deploy.verify.two_point import fluxes
 from pisnn_deploy.verify.uniform import depends_on_place, uniform
 from pisnn_deploy.verify.units import knows_current, units
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
@@ -247,7 +247,7 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
         yield from where_it_cuts(graph, claim)
         claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})
         if graph.materials is not None:
-            yield from two_point(graph, claim, conductances(graph))
+            yield from fluxes(graph, claim)
         else:
             yield from equation(graph, claim)
 
@@ -351,10 +351,7 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
             yield "the claim differs from what the checker proved"
         return
     if graph.materials is not None:
-        figures = {"reservoirs": graph.mesh.reservoirs}
-        if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
-            yield "the claim differs from what the checker proved"
-        yield from medium_averages(graph)
+        yield from medium_stability(graph, claim)
         return
     linear = is_linear(graph)
     if claim.method == "maximum-principle" and is_memoryless(graph) and _averages(graph):

@@ -1,4 +1,4 @@
-"""Check of graphs with materials: levels, two-point fluxes and their maximum principle."""
+"""Check of graphs with materials: levels, digits of weights, two-point fluxes and their maximum principle."""
 
 from __future__ import annotations
 
@@ -8,66 +8,227 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.core.rows import diagonal, from_triplets
-from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.core.rows import Rows, diagonal, from_triplets
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, FLUX_DIGITS, LEVEL, LEVEL_DIGIT, MEMBRANE
+from pisnn_deploy.graph.synapse import ARRIVAL
 from pisnn_deploy.verify.faces import biases, face_of, known_face, shifts
 from pisnn_deploy.verify.stored import stored
+from pisnn_deploy.verify.waves import MARGIN
+
+MOST_CELLS = 1024
+"""Most cells for which the norm of an update is computed."""
+DIGIT = 7
+"""Bits of a digit."""
+Integers = NDArray[np.int64]
 
 
 def medium_layout(graph: IntegerGraph) -> Iterator[str]:
-    """Yield errors in the layout of a graph of two-point fluxes.
+    """Yield errors in the layout of a graph of fluxes between cells that differ.
 
     Parameters
     ----------
     graph : IntegerGraph
         A well-formed graph.
     """
-    mesh = graph.mesh
-    cells = mesh.cells
     face = known_face(graph)
     if (face is not None and (face.leak != MEMORYLESS or face.steps_late)) or graph.operator:
         yield "faces have a leak below 1 or a delay, or the graph has an operator besides its conductances"
-    conductance, volumes = conductances(graph), graph.sole_field.inverse_volume
-    *levels, bias = biases(graph)
-    faces = np.arange(mesh.faces)
-    weights = from_triplets(
-        np.tile(faces, 2),
-        np.concatenate([mesh.source, mesh.target]),
-        np.concatenate([conductance, -conductance]),
-        (mesh.faces, mesh.holders),
-    )
-    reservoirs = graph.sole_field.reservoirs
+    levels, digits = level_names(graph), digit_names(graph)
+    if len(levels) > 1 and levels != (LEVEL_DIGIT, LEVEL):
+        yield "the populations before the faces are neither levels nor digits"
+        return
+    yield from _pairs(graph, levels, digits)
+    before = next(_before_levels(graph, levels), None)
+    if before is not None:
+        yield before
+        return
+    weights, volumes = face_weights(graph), graph.sole_field.inverse_volume
     if not levels:
         if (volumes != 1).any():
             yield "cells have different inverse volumes, but the graph has no levels"
-        if (stored(graph, MEMBRANE, FLUX).between(0, cells) - weights.between(0, cells)).entries:
-            yield "the input of a face is not the difference of the masses at its ends"
-        if (stored(graph, MEMBRANE, FLUX).columns >= cells).any():
+        if (weights.columns >= graph.mesh.cells).any():
             yield "a face has a ledger as input"
-        if (bias != weights @ np.concatenate([np.zeros(cells, np.int64), reservoirs])).any():
-            yield "a bias differs from conductance times reservoir value"
+    yield from _digits(graph, digits)
+    yield from _faces(graph, weights, shown_levels(graph))
+
+
+def level_names(graph: IntegerGraph) -> tuple[str, ...]:
+    """Populations that turn masses into levels; faces see the last one, or masses where there is none."""
+    return tuple(population.name for population in graph.between_fields if population.name not in FLUX_DIGITS)
+
+
+def digit_names(graph: IntegerGraph) -> tuple[str, ...]:
+    """Populations with the digits of what faces see, lowest first; the last digit is the faces' own."""
+    return (*(population.name for population in graph.between_fields if population.name in FLUX_DIGITS), FLUX)
+
+
+def level_bits(graph: IntegerGraph) -> int:
+    """Bits between inverse volume times mass and level."""
+    known = dict(zip((population.name for population in graph.between_fields), shifts(graph), strict=True))
+    return sum(known[name] or 0 for name in level_names(graph))
+
+
+def full_exponent(graph: IntegerGraph) -> int:
+    """Exponent of the threshold in units of the lowest digit of the weights."""
+    return face_of(graph).exponent + DIGIT * (len(digit_names(graph)) - 1)
+
+
+def face_weights(graph: IntegerGraph) -> Rows:
+    """Weights of levels, or of masses, at each face, from all digits, int64 [faces, inputs]."""
+    seen, names = (MEMBRANE, *level_names(graph))[-1], digit_names(graph)
+    total = stored(graph, seen, names[-1]).valued(lambda values: values << DIGIT * (len(names) - 1))
+    for number, name in enumerate(names[:-1]):
+        total = total + stored(graph, seen, name).valued(lambda values, by=DIGIT * number: values << by)  # type: ignore[misc]
+    return total
+
+
+def is_two_point(graph: IntegerGraph, weights: Rows) -> bool:
+    """Whether each face sees the two cells beside it alone."""
+    ends = np.stack([graph.mesh.source, graph.mesh.target])[:, weights.row_of]
+    return bool((ends == weights.columns).any(axis=0).all())
+
+
+def face_bias(graph: IntegerGraph) -> Integers:
+    """What reservoirs add to each face, in units of the lowest digit, int64 [faces]."""
+    names = digit_names(graph)
+    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
+    # A lower digit is raised to be positive, which the next one takes off, and by a half, which rounds.
+    halves = sum(1 << DIGIT * (number + 1) >> 1 for number in range(len(names) - 1))
+    return np.asarray(sum(known[name] << DIGIT * number for number, name in enumerate(names)) - halves, np.int64)
+
+
+def _pairs(graph: IntegerGraph, levels: tuple[str, ...], digits: tuple[str, ...]) -> Iterator[str]:
+    """Yield an error if populations have other inputs than this layout's."""
+    seen = (MEMBRANE, *levels)[-1]
+    allowed = {(MEMBRANE, name) for name in levels} | {(seen, name) for name in digits} | {(FLUX, MEMBRANE)}
+    allowed |= {*zip(levels, levels[1:], strict=False), *zip(digits, digits[1:], strict=False)}
+    for synapse in graph.synapses:
+        if synapse.port == ARRIVAL and (synapse.source, synapse.target) not in allowed:
+            yield f"synapse {synapse.name} leads from {synapse.source} to {synapse.target}, which no flux needs"
+
+
+def _before_levels(graph: IntegerGraph, levels: tuple[str, ...]) -> Iterator[str]:
+    """Yield errors in the populations that turn masses into levels."""
+    if not levels:
         return
-    name, shift, lowest = graph.chain[1], shifts(graph)[0], int(levels[0][0])
-    # The offset ends in half a level, so that values are rounded to the nearest level.
-    if shift is None or (levels[0] != lowest).any() or 2 * (lowest % (1 << shift)) != 1 << shift:
+    volumes, holders = graph.sole_field.inverse_volume, graph.mesh.holders
+    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
+    shift, bias = {p.name: s for p, s in zip(graph.between_fields, shifts(graph), strict=True)}, known[levels[-1]]
+    if any(shift[name] is None for name in levels) or any((known[name] != known[name][0]).any() for name in levels):
         yield "levels are not values rounded to the nearest, with one lowest level for all cells"
         return
-    if (stored(graph, MEMBRANE, name) - diagonal(volumes, mesh.holders)).entries:
+    weights, raised = stored(graph, MEMBRANE, levels[-1]), 0
+    if len(levels) == 2:
+        raised = int(known[LEVEL_DIGIT][0])
+        one = diagonal(np.ones(volumes.size, np.int64))
+        if shift[LEVEL_DIGIT] != DIGIT or raised % (1 << DIGIT) or (stored(graph, LEVEL_DIGIT, LEVEL) - one).entries:
+            yield "the lower digit of the levels does not carry to the upper one"
+        if not _is_positive(graph, LEVEL_DIGIT):
+            yield "the lower digit of a level may be below 0, where it would be cut off"
+        weights = weights.valued(lambda values: values << DIGIT) + stored(graph, MEMBRANE, LEVEL_DIGIT)
+    # The offset ends in half a level, so that values are rounded to the nearest level.
+    own, last = int(bias[0]) + (raised >> DIGIT), shift[levels[-1]]
+    assert last is not None
+    if 2 * (own % (1 << last)) != 1 << last:
+        yield "levels are not values rounded to the nearest, with one lowest level for all cells"
+    if (weights - diagonal(volumes, holders)).entries:
         yield "the synapses to the levels differ from the inverse volumes"
-    if (stored(graph, name, FLUX) - weights.between(0, cells)).entries:
-        yield "the input of a face is not the difference of the levels at its ends"
-    shown = np.concatenate([np.zeros(cells, np.int64), (reservoirs + lowest) >> shift])
-    if (reservoirs % (1 << shift)).any() or (bias != weights @ shown).any():
-        yield "a bias differs from conductance times reservoir value"
 
 
-def conductances(graph: IntegerGraph) -> NDArray[np.int64]:
+def shown_levels(graph: IntegerGraph) -> Integers | None:
+    """Level of each reservoir above the lowest one, or its mass without levels; None if it is not a whole one."""
+    reservoirs, levels = graph.sole_field.reservoirs, level_names(graph)
+    if not levels:
+        return reservoirs
+    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
+    own, bits = int(known[levels[-1]][0]), level_bits(graph)
+    raised = int(known[levels[0]][0]) if len(levels) == 2 else 0
+    lowest = own if len(levels) == 1 else (own << DIGIT) + raised
+    return (reservoirs + lowest) >> bits if not (reservoirs % (1 << bits)).any() else None
+
+
+def _digits(graph: IntegerGraph, digits: tuple[str, ...]) -> Iterator[str]:
+    known = dict(zip((p.name for p in graph.between_fields), shifts(graph), strict=True))
+    one = diagonal(np.ones(graph.mesh.faces, np.int64))
+    for name, following in zip(digits, digits[1:], strict=False):
+        if known[name] != DIGIT or (stored(graph, name, following) - one).entries:
+            yield f"{name} does not carry to {following}"
+        if not _is_positive(graph, name):
+            yield f"the sum of {name} may be below 0, where it would be cut off"
+
+
+def _is_positive(graph: IntegerGraph, population: str) -> bool:
+    """Whether the declared bounds, which are checked elsewhere, keep the sum of a population at 0 or above."""
+    return any((b.population, b.quantity) == (population, "drive") and b.lower >= 0 for b in graph.bounds)
+
+
+def _faces(graph: IntegerGraph, weights: Rows, shown: Integers | None) -> Iterator[str]:
+    mesh, bias = graph.mesh, face_bias(graph)
+    what = "levels" if level_names(graph) else "masses"
+    held = np.zeros(mesh.holders, np.int64)
+    held[mesh.cells :] = 0 if shown is None else shown
+    if is_two_point(graph, weights):
+        conductance, faces = conductances(graph), np.arange(mesh.faces)
+        exact = from_triplets(
+            np.tile(faces, 2),
+            np.concatenate([mesh.source, mesh.target]),
+            np.concatenate([conductance, -conductance]),
+            (mesh.faces, mesh.holders),
+        )
+        if (weights.between(0, mesh.cells) - exact.between(0, mesh.cells)).entries:
+            yield f"the input of a face is not the difference of the {what} at its ends"
+        if shown is None or (bias != exact @ held).any():
+            yield "a bias differs from conductance times reservoir value"
+        return
+    if shown is None:
+        yield "a reservoir does not show a whole level"
+
+
+def conductances(graph: IntegerGraph) -> Integers:
     """Integer conductances, int64 [faces]; 0 for a face that joins a cell with itself."""
-    weights = stored(graph, graph.chain[-2], FLUX)
+    weights = face_weights(graph)
     largest = np.zeros(graph.mesh.faces, np.int64)
     np.maximum.at(largest, weights.row_of, np.abs(weights.values))
     return largest
+
+
+def energy_norm(graph: IntegerGraph) -> float | None:
+    """Norm of a PDE step without rounding, in the root of the sum of squares times volumes; None for many cells."""
+    mesh = graph.mesh
+    if mesh.cells > MOST_CELLS:
+        return None
+    weights, volumes = (
+        face_weights(graph).toarray()[:, : mesh.cells],
+        graph.sole_field.inverse_volume.astype(np.float64),
+    )
+    incidence = np.zeros((mesh.cells, mesh.faces))
+    for ends, sign in ((mesh.source, -1.0), (mesh.target, 1.0)):
+        inside = np.flatnonzero(ends < mesh.cells)
+        np.add.at(incidence, (ends[inside], inside), sign)
+    gain = incidence @ weights / 2.0 ** (full_exponent(graph) + level_bits(graph))
+    return float(np.linalg.norm(np.eye(mesh.cells) + gain * np.sqrt(volumes * volumes[:, None]), 2))
+
+
+def medium_stability(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """Yield errors in a claim that modes do not grow.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        A graph that passes `medium_layout`.
+    """
+    if claim.method == "energy":
+        norm = energy_norm(graph)
+        if norm is None or claim.status != "proved" or set(claim.figures) != {"norm"}:
+            yield "the claim differs from what the checker proved"
+        elif not norm - MARGIN <= claim.figures["norm"] <= 1:
+            yield f"a PDE step may increase the energy to {norm:.9g} times, but the claim says {claim.figures['norm']}"
+        return
+    figures = {"reservoirs": graph.mesh.reservoirs}
+    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
+        yield "the claim differs from what the checker proved"
+    yield from medium_averages(graph)
 
 
 def medium_averages(graph: IntegerGraph) -> Iterator[str]:
@@ -78,13 +239,16 @@ def medium_averages(graph: IntegerGraph) -> Iterator[str]:
     graph : IntegerGraph
         A graph that passes `medium_layout`.
     """
+    if not is_two_point(graph, face_weights(graph)):
+        yield "a face sees more than two cells, so that new levels are no averages"
+        return
     leaving = [0] * graph.mesh.holders
     for weight, *ends in zip(
         conductances(graph).tolist(), graph.mesh.source.tolist(), graph.mesh.target.tolist(), strict=True
     ):
         for end in ends:
             leaving[end] += weight
-    limit = 1 << face_of(graph).exponent + sum(shift or 0 for shift in shifts(graph))
+    limit = 1 << full_exponent(graph) + level_bits(graph)
     for cell, volume in enumerate(graph.sole_field.inverse_volume.tolist()):
         if volume * leaving[cell] > limit:
             yield f"other cells have a weight of {volume * leaving[cell]} in cell {cell}'s new level, above {limit}"

@@ -1,4 +1,4 @@
-"""Check of two-point graphs: volumes, conductances and the time step, from the geometry and the materials.
+"""Check of graphs with materials: volumes, fluxes and the time step, from the geometry and the materials.
 
 Coordinates are doubles, so they are integers in some unit, and volumes, circumcentres and conductances of simplices
 are rational: everything is exact up to the last division.
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import CellMesh, FaceMesh, Mesh
-from pisnn_deploy.verify.faces import face_of, shifts
+from pisnn_deploy.verify.faces import shifts
+from pisnn_deploy.verify.medium import conductances, face_weights, full_exponent, is_two_point, level_bits
+from pisnn_deploy.verify.multi_point import multi_point
 
 Whole = NDArray[np.object_]
 """Python integers, which do not wrap."""
@@ -30,22 +32,20 @@ FLAT = 1e-3
 """Tolerance of angles in degrees: near 0 an angle is the square root of a rounding error."""
 
 
-def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
-    """Yield errors in the equation claim of a two-point graph.
+def fluxes(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """Yield errors in the equation claim of a graph of two-point or multi-point fluxes.
 
     Parameters
     ----------
     graph : IntegerGraph
-        A well-formed graph with materials.
-    stored : int64 array [faces]
-        Integer conductance of each face.
+        A graph with materials that passes `pisnn_deploy.verify.medium.medium_layout`.
     """
     with np.errstate(all="ignore"):  # sizes that overflow are refused later
-        errors = [*_two_point(graph, claim, stored)]
+        errors = [*_fluxes(graph, claim)]
     yield from errors
 
 
-def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
+def _fluxes(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     materials, mesh = graph.materials, graph.mesh
     assert materials is not None
     # The checker does not trust the figures of a mesh, so it measures each kind itself.
@@ -62,21 +62,23 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
         if not (np.isfinite(sizes) & (sizes > 0)).all():
             yield f"a {name} is not a positive number"
             return
-    joins = mesh.source != mesh.target
-    if stored[joins].min() < 1:
-        yield f"face {int(np.flatnonzero(joins & (stored < 1))[0])} has a conductance below 1"
-        return
     yield from _capacities(graph, capacity)
-    yield from _conductances(graph, conductance[joins], stored[joins])
-    scale = int(stored[joins].sum()) / math.fsum(conductance[joins])
-    field = graph.sole_field
-    figures = {
-        "conductance_error": float(np.abs(stored[joins] / (scale * conductance[joins]) - 1).max()),
-        "capacity_error": float(np.abs(field.inverse_volume * capacity / field.unit_volume - 1).max()),
-    }
+    weights = face_weights(graph)
+    if is_two_point(graph, weights):
+        method, found = "conductances", _two_point(graph, conductance)
+    else:
+        method, found = "multi-point", multi_point(graph, weights)
+    if isinstance(found, str):
+        yield found
+        return
+    scale, figures = found
+    yield from _time_step(graph, scale)
+    figures["capacity_error"] = float(
+        np.abs(graph.sole_field.inverse_volume * capacity / graph.sole_field.unit_volume - 1).max()
+    )
     if angles is not None:
         figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
-    if (claim.status, claim.method) != ("proved", "conductances") or set(claim.figures) != set(figures):
+    if (claim.status, claim.method) != ("proved", method) or set(claim.figures) != set(figures):
         yield "the claim differs from what the checker proved"
         return
     for name, value in figures.items():
@@ -241,23 +243,34 @@ def _capacities(graph: IntegerGraph, capacity: Field) -> Iterator[str]:
         yield f"the inverse volume of cell {cell} is {volumes[cell]}, but geometry and materials give {exact[cell]:.6g}"
 
 
-def _conductances(graph: IntegerGraph, conductance: Field, stored: NDArray[np.int64]) -> Iterator[str]:
-    """Yield errors in conductances: all must be rounded from exact ones with one scale, which sets the time step.
+def _two_point(graph: IntegerGraph, conductance: Field) -> tuple[float, dict[str, float]] | str:
+    """Scale and figures of two-point fluxes, or an error.
 
-    With levels they are rounded to the nearest integer. Without levels they may be rounded either way, because along a
-    line the next face makes up for the rounding error.
+    All conductances must be rounded from exact ones with one scale, which sets the time step. With populations between
+    they are rounded to the nearest integer. Without, they may be rounded either way, because along a line the next face
+    makes up for the rounding error.
     """
+    joins = graph.mesh.source != graph.mesh.target
+    stored = conductances(graph)
+    if stored[joins].min() < 1:
+        return f"face {int(np.flatnonzero(joins & (stored < 1))[0])} has a conductance below 1"
+    stored, conductance = stored[joins], conductance[joins]
     room = 0.5 if shifts(graph) else 1.0
     lowest, highest = (stored - room) / conductance, (stored + room) / conductance
     if lowest.max() > highest.min() * (1 + HALF_OF_THE_DIGITS):
         first, second = int(np.argmax(lowest)), int(np.argmin(highest))
-        yield (
+        return (
             f"integer conductances {stored[first]} and {stored[second]} do not match {conductance[first]:.6g} and "
             f"{conductance[second]:.6g} on any common scale"
         )
+    scale = int(stored.sum()) / math.fsum(conductance)
+    return scale, {"conductance_error": float(np.abs(stored / (scale * conductance) - 1).max())}
+
+
+def _time_step(graph: IntegerGraph, scale: float) -> Iterator[str]:
+    """Yield an error if the time step is not that of the scale from fluxes to integer weights."""
     # A constant drive of 1 moves a quantum every theta steps; the drive is a difference of levels, or of quanta.
-    level = graph.value_per_quantum * (1 << sum(shift or 0 for shift in shifts(graph)))
-    per_time = math.fsum(conductance) * level / graph.quantum * (1 << face_of(graph).exponent)
-    step = int(stored.sum()) / per_time
+    level = graph.value_per_quantum * 2.0 ** level_bits(graph)
+    step = scale * graph.quantum / level / 2.0 ** full_exponent(graph)
     if abs(graph.time_step - step) > HALF_OF_THE_DIGITS * step:
         yield f"the time step is {graph.time_step}, but the conductances give {step}"

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
-from pisnn_deploy.verify.faces import face_of, known_face, shifts
+from pisnn_deploy.verify.faces import face_of, known_face
+from pisnn_deploy.verify.medium import digit_names, face_weights, is_two_point, level_bits, level_names
 
 STEEPENING = 3
 """Quanta that rounding may add to the difference across a face: one at either end, and one for packets."""
 LEVELS = 16
 """Margin of the operating window on either side of the operating range, in levels."""
+
+UNDERSHOOT = Fraction(1, 16)
+"""Further margin of fluxes of several values, which have no maximum principle, as a part of the range."""
 
 
 def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str]:
@@ -31,10 +35,14 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     """
     limits, window = graph.model_spec.operating_range, graph.window
     unit = Fraction(graph.value_per_quantum)
-    levels = shifts(graph) if graph.materials is not None else []
-    level = 1 << sum(shift or 0 for shift in levels)
-    low, high = math.floor(Fraction(limits.lower) / unit), math.ceil(Fraction(limits.upper) / unit)
-    if levels:
+    levels = level_names(graph) if graph.materials is not None else ()
+    level = 1 << level_bits(graph) if levels else 1
+    lower, upper = Fraction(limits.lower), Fraction(limits.upper)
+    if levels and not is_two_point(graph, face_weights(graph)):
+        beside = UNDERSHOOT * (upper - lower)
+        lower, upper = lower - beside, upper + beside
+    low, high = math.floor(lower / unit), math.ceil(upper / unit)
+    if levels or (graph.materials is not None and len(digit_names(graph)) > 1):
         low, high = low - LEVELS * level, high + LEVELS * level
     if _is_limited(graph):
         low = max(0, low)

@@ -15,6 +15,8 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.mesh import CellMesh, read_mesh_file
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.verify import check_certificate
 
 Case = Callable[[str], Path]
 COLD_AND_HOT = "cold=dirichlet=0 hot=dirichlet=1"
@@ -156,16 +158,35 @@ def test_angles_and_what_they_do_to_fluxes(name: str, mean: float, measured: flo
     case("tpfa_stretched")
     Path("plate.yaml").write_text(PLATE)
     words = ("--materials", "plate.yaml")
-    told = json.loads(compiled(name, COLD_AND_HOT, *words, "--json"))
+    told = json.loads(compiled(name, COLD_AND_HOT, *words, "--fluxes", "two-point", "--json"))
     assert told["two_point"]["mean_degrees"] == mean and told["two_point"]["largest_degrees"] == 75.964
     low, high = told["two_point"]["flux_factors"]
     # Conducted along x: 0.2500 is right, `measured` is what the integers conduct.
     assert low < 0.77 and high == pytest.approx(measured / 0.25, rel=0.02)
     assert [text for text in told["warnings"] if text.startswith("mesh: fluxes are 0.75 to 1.50 times the exact ones")]
     assert told["quantisation"]["measured_against"] == "the same two-point fluxes exact in time"
-    table = compiled(name, COLD_AND_HOT, *words)
+    table = compiled(name, COLD_AND_HOT, *words, "--fluxes", "two-point")
     assert "relative L2 error" not in table and "rounding error" in table and "two-point fluxes" in table
     assert f"mean {mean:.1f}, largest 76.0 degrees" in table
+    told = json.loads(compiled(name, COLD_AND_HOT, *words, "--json"))
+    assert told["fluxes"] == "multi-point" and told["warnings"] == []
+    assert told["quantisation"]["measured_against"] == "the same multi-point fluxes exact in time"
+    assert told["certificate"]["stability"] == told["certificate"]["equation"] == "proved"
+
+
+@pytest.mark.parametrize("name", ["stretch.msh", "coarse.msh"])
+def test_fluxes_through_stretched_triangles_are_right(name: str, case: Case) -> None:
+    case("tpfa_stretched")
+    compiled(name, COLD_AND_HOT, "--materials", "materials.yaml")
+    graph = read_artifact(Path("a.pisnn")).graph
+    assert all(finding.holds for finding in check_certificate(graph))
+    end, every = 40_000, 20_000
+    run = run_graph("fast", graph, graph.initial, RunOptions(end, every=every))
+    assert run.conserved and not run.failure
+    gained = np.diff(run.trace.ledger, axis=0)[-1] * graph.quantum / (every * graph.time_step)
+    for ledger, sign in (("cold", 1), ("hot", -1)):
+        side = graph.ledgers_of(graph.sole_field)[ledger]
+        assert gained[side].sum() == pytest.approx(sign * 0.25, rel=1e-4)
 
 
 @pytest.mark.parametrize(

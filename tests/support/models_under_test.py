@@ -12,7 +12,7 @@ from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.graph.integer import FLUX_DIGITS, Coding
 from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
@@ -193,7 +193,7 @@ def with_lines(graph: IntegerGraph, lines: Mapping[str, int]) -> IntegerGraph:
 
 
 def level_shift(graph: IntegerGraph) -> int:
-    """Bits that the first population between cells and faces drops of what it rectifies."""
-    shift = rectifier_shift(graph.between_fields[0].program)
-    assert shift is not None
-    return shift
+    """Bits that the populations between cells and levels drop of what they rectify."""
+    shifts = [rectifier_shift(p.program) for p in graph.between_fields if p.name not in FLUX_DIGITS]
+    assert None not in shifts
+    return sum(shift or 0 for shift in shifts)

@@ -77,11 +77,17 @@ def set_ups() -> Iterator[tuple[str, SetUp]]:
     yield "heat1d binary for loihi2", _compiled("heat1d", mesh="32", spikes="binary")
     for capacity in (False, True):
         named = "conductivity and capacity" if capacity else "conductivity"
-        yield f"heat1d {named}", _on_cells("heat1d", (32,), capacity=capacity, boundary="no-flux")
-        yield f"heat2d {named}", _on_cells("heat2d", (10, 10), capacity=capacity)
-    yield "heat1d capacity with a limiter", _on_cells("heat1d", (32,), capacity=True, limiter="positivity")
-    yield "plate", _plate()
-    yield "plate with a limiter", _plate(limiter="positivity")
+        yield f"heat1d {named}", _on_cells("heat1d", (32,), capacity=capacity, boundary="no-flux", digits="one")
+        yield f"heat2d {named}", _on_cells("heat2d", (10, 10), capacity=capacity, digits="one")
+    limited: dict[str, Any] = {"limiter": "positivity", "digits": "one"}
+    yield "heat1d capacity with a limiter", _on_cells("heat1d", (32,), capacity=True, **limited)
+    yield "plate", _plate(digits="one")
+    yield "plate with a limiter", _plate(**limited)
+    yield "heat2d conductivity with many digits", _on_cells("heat2d", (10, 10), capacity=False, digits="many")
+    yield "plate with many digits", _plate(digits="many")
+    stretched = str(Path(__file__).parents[1] / "cases" / "tpfa_stretched" / "stretch.msh")
+    boundary = "cold=dirichlet=0 hot=dirichlet=1"
+    yield "multi-point fluxes", _compiled("heat2d", mesh=stretched, boundary=boundary, value_range="0,1")
 
 
 def trace_hash(graph: IntegerGraph) -> str:

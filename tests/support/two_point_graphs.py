@@ -9,7 +9,8 @@ import numpy as np
 from compiled_once import compile_once
 from models_under_test import heat_model, plane_model
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerMultiPoint, LowerTwoPoint, Material
+from pisnn_deploy.compiler.options import Digits
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import MeshFile, parse_boundary
 from pisnn_deploy.target import load_profile
@@ -40,17 +41,19 @@ def base(name: str) -> IntegerGraph:
     if name == "line":
         ramp = np.linspace(1.0, 3.0, 7)
         lower = LowerTwoPoint((7,), parse_boundary("x-=no-flux x+=dirichlet=1", 1), {}, ramp, 4 - ramp)
-        return compile_once(heat_model(), CompileOptions(lower, target, GraphOptions(coding="dense")))
+        return compile_once(heat_model(), CompileOptions(lower, target, GraphOptions(coding="dense", digits="one")))
     if name == "alike":
         ramp = np.linspace(0.01, 0.03, 12).reshape(3, 4)
         lower = LowerTwoPoint(
             (3, 4), parse_boundary("x=periodic y=dirichlet=0.5,1", 2), {"default": Material(1.0)}, ramp
         )
-        return compile_once(plane_model(), CompileOptions(lower, target))
+        return compile_once(plane_model(), CompileOptions(lower, target, GraphOptions(digits="one")))
     if name == "plane":
         ramp = np.linspace(1.0, 3.0, 12).reshape(3, 4)
         lower = LowerTwoPoint((3, 4), parse_boundary("x=periodic y=no-flux", 2), {}, None, ramp)
-        return compile_once(plane_model(), CompileOptions(lower, target))
+        return compile_once(plane_model(), CompileOptions(lower, target, GraphOptions(digits="one")))
     materials = {"copper": Material(2.0, 1.5), "steel": Material(1.0)}
-    lower = LowerTwoPoint(four_triangles(), {"left": 0.5, "right": 1.5}, materials)
-    return compile_once(plane_model(), CompileOptions(lower, target))
+    kind = LowerMultiPoint if name == "several" else LowerTwoPoint
+    lower = kind(four_triangles(), {"left": 0.5, "right": 1.5}, materials)
+    digits: Digits = "many" if name == "digits" else "one"
+    return compile_once(plane_model(), CompileOptions(lower, target, GraphOptions(digits=digits)))

@@ -14,19 +14,23 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.faces import has_unknown_programs
+from pisnn_deploy.compiler.analysis.faces import conductances_of, face_weights, has_unknown_programs, is_two_point
 from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
-from pisnn_deploy.graph.integer import FLUX, Materials
+from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.graph.kinds import known_face
+from pisnn_deploy.mesh import CellMesh, multi_point_fluxes
 from pisnn_deploy.programs.neurons import FaceConstants
 
 STATES = 16
 """Number of intervals between the constant states that are examined in the operating window."""
 STEEPEST_PART = 8
 """Slopes are examined from a quarter of the steepest on; this divides the steepest to half a rise."""
+ROUNDINGS_OF_SCALE = 1e-5
+"""Relative tolerance of the scale of weights, a quotient of sums of rounded and of exact ones."""
 HALF_OF_THE_DIGITS = 2.0**-26
 """Relative tolerance for geometry in float64, where differences may cancel half of the digits."""
 
@@ -217,31 +221,56 @@ def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
 
 def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     mesh, field = graph.mesh, graph.sole_field
-    volumes = field.inverse_volume
-    capacity, conductance = materials.capacity * mesh.geometry().volumes, mesh.conductances(materials.conductivity)
-    stored = np.zeros(mesh.faces, np.int64)
-    weights = graph.matrix(graph.chain[-2], FLUX)
-    np.maximum.at(stored, weights.row_of, abs(weights.values))
-    joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
-    stored, conductance = stored[joins], conductance[joins]
+    capacity = materials.capacity * mesh.geometry().volumes
     exact_volumes = field.unit_volume / capacity
-    scale = int(stored.sum()) / math.fsum(conductance)
-    figures: dict[str, Figure] = {
-        "conductance_error": _shown(abs(stored / (scale * conductance) - 1).max()),
-        "capacity_error": _shown(abs(volumes / exact_volumes - 1).max()),
-    }
+    nearest = (abs(field.inverse_volume - exact_volumes) <= 0.5 + HALF_OF_THE_DIGITS * exact_volumes).all()
+    weights = face_weights(graph)
+    two_points = is_two_point(mesh, weights)
+    figures, fits = _two_point(graph, materials, weights) if two_points else _multi_point(graph, materials, weights)
+    figures["capacity_error"] = _shown(abs(field.inverse_volume / exact_volumes - 1).max())
     angles = mesh.angles()
     if angles is not None:
         mean, largest = (angles.mean(), angles.max()) if angles.size else (0.0, 0.0)
         figures |= {"mean_angle": _shown(mean), "largest_angle": _shown(largest)}
+    if nearest and fits:
+        return Claim("proved", "conductances" if two_points else "multi-point", figures)
+    return Claim("none", "other-law", figures)
+
+
+def _two_point(graph: IntegerGraph, materials: Materials, weights: Rows) -> tuple[dict[str, Figure], bool]:
+    """Figures of two-point fluxes, and whether all conductances are rounded from exact ones on one scale."""
+    mesh = graph.mesh
+    joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
+    stored, conductance = conductances_of(weights)[joins], mesh.conductances(materials.conductivity)[joins]
+    scale = int(stored.sum()) / math.fsum(conductance)
     # One scale must round each conductance to the nearest integer; without levels up or down, because there the
     # next face compensates the rounding of one.
     room = 0.5 if graph.between_fields else 1.0
     lowest, highest = ((stored - room) / conductance).max(), ((stored + room) / conductance).min()
-    nearest = (abs(volumes - exact_volumes) <= 0.5 + HALF_OF_THE_DIGITS * exact_volumes).all()
-    if nearest and lowest <= highest * (1 + HALF_OF_THE_DIGITS):
-        return Claim("proved", "conductances", figures)
-    return Claim("none", "other-law", figures)
+    fits = bool(lowest <= highest * (1 + HALF_OF_THE_DIGITS))
+    return {"conductance_error": _shown(abs(stored / (scale * conductance) - 1).max())}, fits
+
+
+def _multi_point(graph: IntegerGraph, materials: Materials, weights: Rows) -> tuple[dict[str, Figure], bool]:
+    """Figures of multi-point fluxes, and whether all weights are rounded from exact ones on one scale."""
+    mesh = graph.mesh
+    if not isinstance(mesh, CellMesh):
+        return {}, False
+    exact = multi_point_fluxes(mesh, materials.conductivity)
+    held = exact.between(mesh.cells, mesh.holders)
+    inside = exact.between(0, mesh.cells)
+    # The weights of cells are in the synapses; reservoirs are in the biases, which the layout is checked for.
+    scale = int(abs(weights.values).sum()) / math.fsum(abs(inside.values))
+    difference = weights.valued(lambda values: values.astype(np.float64)) - inside.valued(lambda values: scale * values)
+    largest = np.zeros(mesh.faces)
+    np.maximum.at(largest, inside.row_of, abs(scale * inside.values))
+    entries = inside.lengths + held.lengths
+    room = 0.5 * entries[difference.row_of] + 1 + ROUNDINGS_OF_SCALE * largest[difference.row_of]
+    figures: dict[str, Figure] = {
+        "coefficient_error": _shown((abs(difference.values) / largest[difference.row_of]).max(initial=0.0)),
+        "most_values": int(entries.max()),
+    }
+    return figures, bool((abs(difference.values) <= room).all())
 
 
 def _shown(error: float) -> float:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from pisnn_deploy.core.rows import Rows, nothing
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.kinds import face_of
+from pisnn_deploy.graph.integer import FLUX, FLUX_DIGITS, MEMBRANE, Integers
+from pisnn_deploy.graph.kinds import face_of, known_face
+from pisnn_deploy.graph.layout import DIGIT_BITS
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.programs.neurons import rectifier_shift
 
 
@@ -12,6 +18,47 @@ def has_unknown_programs(graph: IntegerGraph) -> bool:
     return face_of(graph) is None or any(rectifier_shift(p.program) is None for p in graph.between_fields)
 
 
-def has_levels(graph: IntegerGraph) -> bool:
-    """Whether faces use differences of levels (one per cell), because cells differ."""
-    return graph.materials is not None and bool(graph.between_fields)
+def level_populations(graph: IntegerGraph) -> tuple[str, ...]:
+    """Populations that turn the masses of cells that differ into levels; the faces see the last one."""
+    if graph.materials is None:
+        return ()
+    return tuple(population.name for population in graph.between_fields if population.name not in FLUX_DIGITS)
+
+
+def level_bits(graph: IntegerGraph) -> int:
+    """Bits between inverse volume times mass and level."""
+    shifts = (rectifier_shift(graph.population(name).program) for name in level_populations(graph))
+    return sum(shift or 0 for shift in shifts)
+
+
+def face_digits(graph: IntegerGraph) -> tuple[str, ...]:
+    """Populations that add up the digits of what faces see, lowest first; the last is the faces' own."""
+    return (*(name for name in FLUX_DIGITS if name in graph.chain), FLUX)
+
+
+def face_weights(graph: IntegerGraph) -> Rows:
+    """Integer weights of levels (or masses) at each face of a graph with materials, from all digits."""
+    seen = (MEMBRANE, *level_populations(graph))[-1]
+    names = face_digits(graph)
+    total = nothing((graph.size(FLUX), graph.size(seen)))
+    for number, name in enumerate(names):
+        total = total + graph.matrix(seen, name).valued(lambda w, bits=DIGIT_BITS * number: w << bits)  # type: ignore[misc]
+    return total
+
+
+def full_exponent(graph: IntegerGraph) -> int:
+    """Exponent of the threshold in units of the lowest digit of `face_weights`."""
+    return known_face(graph).exponent + DIGIT_BITS * (len(face_digits(graph)) - 1)
+
+
+def is_two_point(mesh: FaceMesh, weights: Rows) -> bool:
+    """Whether each face sees the two cells beside it alone."""
+    face = weights.row_of
+    return bool(((weights.columns == mesh.source[face]) | (weights.columns == mesh.target[face])).all())
+
+
+def conductances_of(weights: Rows) -> Integers:
+    """Largest absolute weight of each face, int64 [faces]: its conductance if it sees two cells."""
+    largest = np.zeros(weights.shape[0], np.int64)
+    np.maximum.at(largest, weights.row_of, np.abs(weights.values))
+    return largest

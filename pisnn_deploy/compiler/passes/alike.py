@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
+from pisnn_deploy.graph import CellGraph, IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
 from pisnn_deploy.graph.fields import Field as ConservedField
 from pisnn_deploy.graph.fields import equal_volumes
@@ -72,7 +72,7 @@ def plain_model(
     return replace(model, spec=spec.model_copy(update={"diffusivity": diffusivity}))
 
 
-def holds_alike(graph: TwoPointGraph) -> bool:
+def holds_alike(graph: CellGraph) -> bool:
     """Whether the mesh is a grid whose cells all have the same capacity."""
     low, high = float(graph.capacity.min()), float(graph.capacity.max())
     return graph.mesh.grid is not None and high <= low * (1 + ALIKE)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pisnn_deploy.compiler.analysis.faces import has_levels
+from pisnn_deploy.compiler.analysis.faces import level_populations
 from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.fields import Channels
@@ -39,8 +39,7 @@ def _of_flux_network(graph: IntegerGraph) -> dict[str, Integers]:
     beside = outer >= mesh.cells
     holders[outer[beside]] = owner[beside]
     homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
-    if has_levels(graph):
-        homes[graph.chain[1]] = np.arange(mesh.cells, dtype=np.int64)
+    homes |= {name: np.arange(mesh.cells, dtype=np.int64) for name in level_populations(graph)}
     return {graph.chain[0]: holders, **homes}
 
 

@@ -76,6 +76,7 @@ class Lower:
     requires: ClassVar[tuple[Fact, ...]] = ()
     ensures: ClassVar[tuple[Fact, ...]] = (LOWERED,)
     measured_against: ClassVar[str | None] = None
+    digits: ClassVar[tuple[str, ...]] = ()
 
     shape: tuple[int, ...]
     boundary: Boundary

@@ -1,4 +1,4 @@
-"""Pass `lower-two-point`: a linear model on cells and materials of any kind."""
+"""Passes `lower-two-point` and `lower-multi-point`: a linear model on cells and materials of any kind."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.facts import TWO_POINT, UNRECORDED, Fact
+from pisnn_deploy.compiler.facts import MULTI_POINT, TWO_POINT, UNRECORDED, Fact
 from pisnn_deploy.compiler.passes.lower import require_own_problem
 from pisnn_deploy.core.errors import CompileError, UsageError
-from pisnn_deploy.graph import TwoPointGraph
+from pisnn_deploy.graph import CellGraph, MultiPointGraph, TwoPointGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import (
     Boundary,
+    CellMesh,
     FaceMesh,
     MeshFile,
+    centroids,
     listed,
+    multi_point_fluxes,
     reservoir_layers,
     reservoir_values,
     structured_mesh,
@@ -77,6 +80,8 @@ class LowerTwoPoint:
     ensures: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
     measured_against: ClassVar[str | None] = "the same two-point fluxes exact in time"
     """Reference of the pass `measure`, where it is not the problem's."""
+    digits: ClassVar[tuple[str, ...]] = ("one", "many")
+    """Choices for the digits of the weights of faces."""
 
     mesh: MeshFile | tuple[int, ...] = field(metadata=UNRECORDED)
     boundary: Mapping[str, float] | Boundary = field(metadata=UNRECORDED)
@@ -87,9 +92,10 @@ class LowerTwoPoint:
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerTwoPoint | None:
         """Run where cells differ."""
-        return options.lower if isinstance(options.lower, cls) else None
+        lower = options.lower
+        return lower if isinstance(lower, cls) and lower.name == cls.name else None
 
-    def __call__(self, model: Model) -> TwoPointGraph:
+    def __call__(self, model: Model) -> CellGraph:
         """Lower `model`.
 
         Raises
@@ -108,35 +114,53 @@ class LowerTwoPoint:
         require_own_problem(self.name, spec)
         with np.errstate(all="ignore"):  # overflow is refused below
             graph = self._from_file(spec, self.mesh) if isinstance(self.mesh, MeshFile) else self._box(spec, self.mesh)
+            largest = np.zeros(graph.mesh.faces)
+            np.maximum.at(largest, graph.fluxes.row_of, abs(graph.fluxes.values))
         if (graph.mesh.source == graph.mesh.target).all():
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
             )
-        for what, values in (("capacities", graph.capacity), ("conductances", graph.conductance)):
-            low, high = float(values.min()), float(values.max())
-            if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
-                raise UsageError(
-                    f"{what} of the mesh's cells and materials range from {low:.3g} to {high:.3g}; use other units, or "
-                    "materials that differ less"
-                )
+        joins = graph.mesh.source != graph.mesh.target  # a face from a cell to itself moves nothing
+        for what, values in (("capacities", graph.capacity), ("conductances", largest[joins])):
+            _require_computable(what, values)
         return graph
 
-    def summary(self, graph: TwoPointGraph) -> str:
+    def summary(self, graph: CellGraph) -> str:
         """One sentence that describes the result."""
         ratio = graph.capacity.max() / graph.capacity.min()
-        return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {graph.mesh.faces} two-point faces"
+        return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {self._faces_text(graph)}"
 
-    def _from_file(self, spec: ModelSpec, file: MeshFile) -> TwoPointGraph:
+    def _faces_text(self, graph: CellGraph) -> str:
+        return f"{graph.mesh.faces} two-point faces"
+
+    def _centres(self, mesh: CellMesh) -> Field:
+        """Points at which cells have their values, float64 [cells, dims]."""
+        return mesh.centres()
+
+    def _graph(
+        self, spec: ModelSpec, mesh: FaceMesh, materials: Materials, reservoirs: Field, initial: Field
+    ) -> CellGraph:
+        return TwoPointGraph(
+            spec=spec,
+            mesh=mesh,
+            capacity=materials.capacity * mesh.geometry().volumes,
+            conductance=mesh.conductances(materials.conductivity),
+            reservoirs=reservoirs,
+            initial=initial,
+            materials=materials,
+        )
+
+    def _from_file(self, spec: ModelSpec, file: MeshFile) -> CellGraph:
         assert not isinstance(self.boundary, Boundary)
         mesh = file.with_reservoirs(self.boundary)
         materials = self._known_materials(spec, mesh.material_names, file.unread)
         conductivity = np.array([materials[name].conductivity for name in mesh.material_names])[mesh.material]
         capacity = np.array([materials[name].capacity for name in mesh.material_names])[mesh.material]
         reservoirs = np.array([self.boundary[name] for name in mesh.group_names])[mesh.group]
-        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres())
-        return _graph(spec, mesh, Materials(conductivity, capacity), np.asarray(reservoirs), initial)
+        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(self._centres(mesh))
+        return self._graph(spec, mesh, Materials(conductivity, capacity), np.asarray(reservoirs), initial)
 
-    def _box(self, spec: ModelSpec, shape: tuple[int, ...]) -> TwoPointGraph:
+    def _box(self, spec: ModelSpec, shape: tuple[int, ...]) -> CellGraph:
         assert isinstance(self.boundary, Boundary)
         if len(shape) != len(spec.lengths):
             raise CompileError(
@@ -152,7 +176,7 @@ class LowerTwoPoint:
                 raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
         initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
-        return _graph(spec, mesh, Materials(conductivity, capacity), reservoirs, initial)
+        return self._graph(spec, mesh, Materials(conductivity, capacity), reservoirs, initial)
 
     def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
@@ -162,10 +186,50 @@ class LowerTwoPoint:
         return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
 
 
-def _graph(spec: ModelSpec, mesh: FaceMesh, materials: Materials, reservoirs: Field, initial: Field) -> TwoPointGraph:
-    capacity = materials.capacity * mesh.geometry().volumes
-    conductance = mesh.conductances(materials.conductivity)
-    return TwoPointGraph(spec, mesh, capacity, conductance, reservoirs, initial, materials)
+@dataclass(frozen=True)
+class LowerMultiPoint(LowerTwoPoint):
+    """Lay a linear diffusive model out on a mesh of simplices whose faces are not normal to the lines of centres.
+
+    1. As `lower-two-point`, but the flux through a face is a sum over the cells and reservoirs around its points
+       (`pisnn_deploy.mesh.multi_point`), exact for linear fields whatever the angles and the conductivities.
+    2. The value of a cell is that at its centroid.
+    """
+
+    name: ClassVar[str] = "lower-multi-point"
+    ensures: ClassVar[tuple[Fact, ...]] = (MULTI_POINT,)
+    measured_against: ClassVar[str | None] = "the same multi-point fluxes exact in time"
+    digits: ClassVar[tuple[str, ...]] = ("many",)
+
+    def _faces_text(self, graph: CellGraph) -> str:
+        longest = int(graph.fluxes.lengths.max(initial=0))
+        return f"{graph.mesh.faces} multi-point faces of at most {longest} values"
+
+    def _centres(self, mesh: CellMesh) -> Field:
+        return centroids(mesh)
+
+    def _graph(
+        self, spec: ModelSpec, mesh: FaceMesh, materials: Materials, reservoirs: Field, initial: Field
+    ) -> CellGraph:
+        assert isinstance(mesh, CellMesh)
+        _require_computable("conductivities", materials.conductivity)
+        return MultiPointGraph(
+            spec=spec,
+            mesh=mesh,
+            capacity=materials.capacity * mesh.geometry().volumes,
+            coefficients=multi_point_fluxes(mesh, materials.conductivity),
+            reservoirs=reservoirs,
+            initial=initial,
+            materials=materials,
+        )
+
+
+def _require_computable(what: str, values: Field) -> None:
+    low, high = float(values.min()), float(values.max())
+    if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
+        raise UsageError(
+            f"{what} of the mesh's cells and materials range from {low:.3g} to {high:.3g}; use other units, or "
+            "materials that differ less"
+        )
 
 
 def _bump(centres: Field) -> Field:

@@ -14,7 +14,7 @@ from pisnn_deploy.compiler.analysis.growth import growth_text, without_limiter
 from pisnn_deploy.compiler.facts import QUANTISED, UNRECORDED, Fact
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UnstableError
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.physics.problems import Problem, problem
 
@@ -31,7 +31,7 @@ USED_RANGE = 0.5
 MOVED_START = "the problem's start moved into the operating range"
 GROWING = ("growth", "nonlinear")
 """Reasons for unproved stability with which leaving the operating range means instability."""
-TWO_POINT_STEPS = 300
+CELL_GRAPH_STEPS = 300
 """Most PDE steps where the reference is a matrix exponential, whose cost grows with them."""
 
 
@@ -48,15 +48,15 @@ class Measure:
 
     Parameters
     ----------
-    floating : FloatGraph or TwoPointGraph
-        The graph before quantisation. A two-point graph is its own reference: the exponential of its operator.
+    floating : FloatGraph or CellGraph
+        The graph before quantisation. A graph of cells is its own reference: the exponential of its operator.
     """
 
     name: ClassVar[str] = "measure"
     requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
     ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
 
-    floating: FloatGraph | TwoPointGraph = field(metadata=UNRECORDED)
+    floating: FloatGraph | CellGraph = field(metadata=UNRECORDED)
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Measure | None:
@@ -80,7 +80,7 @@ class Measure:
         start = self.start(graph)
         if start is None:
             return graph
-        longest = TWO_POINT_STEPS if isinstance(self.floating, TwoPointGraph) else CELL_STEPS
+        longest = CELL_GRAPH_STEPS if isinstance(self.floating, CellGraph) else CELL_STEPS
         steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
         mass = self._run(graph, start, steps)
         if mass is None:
@@ -169,7 +169,7 @@ class Measure:
             Of a run from `start`.
         """
         graph = self.floating
-        if isinstance(graph, TwoPointGraph):
+        if isinstance(graph, CellGraph):
             exact: NDArray[np.float64] | None = graph.exact(time)
         else:
             exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
@@ -197,10 +197,10 @@ class Start:
         """Whether it is the problem's own start."""
         return (self.factor, self.offset) == (1.0, 0.0)
 
-    def floats(self, graph: FloatGraph | TwoPointGraph, steps: int) -> NDArray[np.float64]:
+    def floats(self, graph: FloatGraph | CellGraph, steps: int) -> NDArray[np.float64]:
         """Cell averages of a float graph after a number of its PDE steps, float64 [cells]."""
         moved = replace(graph, initial=self.factor * graph.initial + self.offset)
-        fields = moved.fields(moved.time_step) if isinstance(moved, TwoPointGraph) else moved.fields()
+        fields = moved.fields(moved.time_step) if isinstance(moved, CellGraph) else moved.fields()
         return next(itertools.islice(fields, steps, None))[: graph.mesh.cells]
 
 

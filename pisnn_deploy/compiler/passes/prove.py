@@ -10,8 +10,16 @@ import numpy as np
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.channels import as_stored, certificate_of, wrong_route
+from pisnn_deploy.compiler.analysis.energy import energy_norm
 from pisnn_deploy.compiler.analysis.equation import equation_claim
-from pisnn_deploy.compiler.analysis.faces import has_unknown_programs
+from pisnn_deploy.compiler.analysis.faces import (
+    conductances_of,
+    face_weights,
+    full_exponent,
+    has_unknown_programs,
+    is_two_point,
+    level_bits,
+)
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
@@ -30,7 +38,6 @@ from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
-from pisnn_deploy.programs.neurons import rectifier_shift
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -184,17 +191,19 @@ def _is_linear(graph: IntegerGraph) -> bool:
 
 def _stability_in_medium(graph: IntegerGraph) -> Claim:
     """Values are averages while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
-    conductance = np.zeros(graph.mesh.holders, np.int64)
-    weights = graph.matrix(graph.chain[-2], FLUX)
-    if weights.entries:
-        largest = np.zeros(graph.mesh.faces, np.int64)
-        np.maximum.at(largest, weights.row_of, np.abs(weights.values))
-        np.add.at(conductance, graph.mesh.source, largest)
-        np.add.at(conductance, graph.mesh.target, largest)
-    shifts = sum(rectifier_shift(level.program) or 0 for level in graph.between_fields)
-    limit = 1 << (known_face(graph).exponent + shifts)
-    if (graph.sole_field.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
-        return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
+    mesh, weights = graph.mesh, face_weights(graph)
+    if not is_two_point(mesh, weights):
+        norm = energy_norm(graph)
+        if norm is None or norm > 1 + ROUNDING_MARGIN:
+            return Claim("none", "too-large" if norm is None else "several-values")
+        return Claim("proved", "energy", {"norm": min(float(f"{norm:.9g}"), 1.0)})
+    conductance = np.zeros(mesh.holders, np.int64)
+    largest = conductances_of(weights)
+    np.add.at(conductance, mesh.source, largest)
+    np.add.at(conductance, mesh.target, largest)
+    limit = 1 << (full_exponent(graph) + level_bits(graph))
+    if (graph.sole_field.inverse_volume * conductance[: mesh.cells] <= limit).all():
+        return Claim("proved", "maximum-principle", {"reservoirs": mesh.reservoirs})
     return Claim("none", "nonlinear")
 
 

@@ -22,7 +22,7 @@ from pisnn_deploy.compiler.passes.alike import (
 from pisnn_deploy.compiler.passes.lower_two_point import LARGEST_SIZE, LowerTwoPoint
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
+from pisnn_deploy.graph import CellGraph, IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
 from pisnn_deploy.graph.fields import Field as ConservedField
 from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
@@ -79,9 +79,10 @@ class QuantiseTwoPoint:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> QuantiseTwoPoint | None:
-        """Run after `LowerTwoPoint`."""
-        is_two_point = isinstance(options.lower, LowerTwoPoint)
-        return cls(options.state_bits, options.operating_range) if is_two_point else None
+        """Run after `LowerTwoPoint`, with weights of one digit."""
+        if not isinstance(options.lower, LowerTwoPoint) or options.has_many_digits:
+            return None
+        return cls(options.state_bits, options.operating_range)
 
     def __call__(self, graph: TwoPointGraph) -> IntegerGraph:
         """Quantise `graph`.
@@ -92,7 +93,7 @@ class QuantiseTwoPoint:
             Volumes or conductances differ by more than integers of these widths can represent.
         """
         mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
-        self._require_in_range(graph, limits)
+        require_in_range(self.name, graph, limits)
         if holds_alike(graph):
             return quantise_alike(graph, limits, self.state_bits, self.name)
         reference = float(graph.capacity.min())
@@ -116,12 +117,12 @@ class QuantiseTwoPoint:
         joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
         # On whole levels, so that a constant start next to equal reservoirs is at rest.
         initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
-        self._require_start(graph, initial * inverse_volume, limits)
+        require_start(self.name, graph, initial * inverse_volume, limits)
         unit_volume = reference * largest
         quantum, shown = unit * 2.0**-shift * unit_volume, reservoirs << shift
         field = ConservedField(FIELD, MEMBRANE, quantum, window, inverse_volume, unit_volume, shown, graph.reservoirs)
         return IntegerGraph(
-            spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=_NO_SLOPES)}),
+            spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=NO_SLOPES)}),
             mesh=mesh,
             time_step=float(
                 conductance[joins].sum() / math.fsum(graph.conductance[joins]) * unit_volume / 2.0 ** (exponent + shift)
@@ -151,17 +152,6 @@ class QuantiseTwoPoint:
             else f"value of a quantum {graph.resolution:g}"
         )
         return f"{levels}, threshold 2^{kinds.known_face(graph).exponent}, time step {graph.time_step:.6g}"
-
-    def _require_in_range(self, graph: TwoPointGraph, limits: OperatingRange) -> None:
-        outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))
-        if outside.size:
-            number = int(outside[0])
-            raise CompileError(
-                self.name,
-                f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
-                f"{limits.lower:g} to {limits.upper:g}",
-                remedy="widen the range with `value_range` LOWER,UPPER",
-            )
 
     def _shared_bits(self, graph: TwoPointGraph) -> tuple[int, int, int]:
         """The shift from mass to level, the number of levels, and how many of them the range may use."""
@@ -205,17 +195,6 @@ class QuantiseTwoPoint:
             )
         return unit
 
-    def _require_start(self, graph: TwoPointGraph, levels: Field, limits: OperatingRange) -> None:
-        if float(np.abs(levels).max()) < LARGEST_NUMBER:
-            return
-        cell = int(np.argmax(np.abs(levels)))
-        raise CompileError(
-            self.name,
-            f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
-            f"{limits.upper:g} to have a mass",
-            remedy="widen the range with `value_range` LOWER,UPPER",
-        )
-
     def _conductances(
         self, graph: TwoPointGraph, inverse_volume: NDArray[np.int64], shift: int, levels: int
     ) -> tuple[NDArray[np.int64], int]:
@@ -241,8 +220,51 @@ class QuantiseTwoPoint:
         )
 
 
-_NO_SLOPES = {"slope": None, "flux": None}
+NO_SLOPES = {"slope": None, "flux": None}
 """Fields of an operating range that quantising to levels ignores."""
+
+
+def require_in_range(pass_name: str, graph: CellGraph, limits: OperatingRange) -> None:
+    """Refuse reservoirs outside the operating range.
+
+    Raises
+    ------
+    CompileError
+        Names the first one.
+    """
+    outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))
+    if outside.size:
+        number = int(outside[0])
+        raise CompileError(
+            pass_name,
+            f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
+            f"{limits.lower:g} to {limits.upper:g}",
+            remedy="widen the range with `value_range` LOWER,UPPER",
+        )
+
+
+def require_start(pass_name: str, graph: CellGraph, levels: Field, limits: OperatingRange) -> None:
+    """Refuse a start that is too far outside the operating range to have a mass.
+
+    Parameters
+    ----------
+    levels : float64 array [cells]
+        Masses at the start, times inverse volumes.
+
+    Raises
+    ------
+    CompileError
+        Names the farthest cell.
+    """
+    if float(np.abs(levels).max()) < LARGEST_NUMBER:
+        return
+    cell = int(np.argmax(np.abs(levels)))
+    raise CompileError(
+        pass_name,
+        f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
+        f"{limits.upper:g} to have a mass",
+        remedy="widen the range with `value_range` LOWER,UPPER",
+    )
 
 
 def _diagonal(values: NDArray[np.int64], inputs: int) -> Connections:
