@@ -131,6 +131,7 @@ class _Values:
     window : OperatingWindow
         In units of inverse volume times mass.
     inverse_volume : int64 array [cells]
+        All 1 where capacities are equal.
     reference : float
         Smallest capacity.
     """

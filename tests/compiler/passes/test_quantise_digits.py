@@ -42,9 +42,9 @@ def test_digits_are_those_of_the_number_and_odd() -> None:
     numbers = np.concatenate([np.arange(-40_000, 40_000, 7), [1 << 21, -(1 << 21), 64, -64, 8192, -8192]])
     for count in (1, 2, 3):
         parts = split(numbers, count)
-        assert (sum(part << 7 * k for k, part in enumerate(parts)) == numbers).all()
+        assert np.array_equal(sum(part << 7 * k for k, part in enumerate(parts)), numbers)
         assert all(np.abs(part).max() <= 64 for part in parts[:-1])
-        assert all((a == -b).all() for a, b in zip(parts, split(-numbers, count), strict=True))
+        assert all(np.array_equal(a, -b) for a, b in zip(parts, split(-numbers, count), strict=True))
 
 
 @pytest.mark.parametrize("name", ["digits", "several"])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.compiler.passes.alike import LARGEST_WEIGHT
 from pisnn_deploy.core.errors import CompileError, UsageError
-from pisnn_deploy.graph import IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph import CellGraph, IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import MeshFile, parse_boundary
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -175,11 +175,11 @@ def test_a_start_like_all_reservoirs_is_exactly_at_rest(lower: LowerTwoPoint) ->
     assert (run.trace.mass == graph.initial).all() and not run.trace.ledger.any()
 
 
-def compile_model_of(floating: TwoPointGraph, lower: LowerTwoPoint) -> IntegerGraph:
+def compile_model_of(floating: CellGraph, lower: LowerTwoPoint) -> IntegerGraph:
     """Compile with another start than the problem's."""
 
     class Started(LowerTwoPoint):
-        def __call__(self, model: Model) -> TwoPointGraph:
+        def __call__(self, model: Model) -> CellGraph:
             return floating
 
     return compiled_on(Started(lower.mesh, lower.boundary, lower.materials), model_of(lower))
@@ -365,5 +365,5 @@ def test_the_model_says_its_diffusivity_where_no_material_does() -> None:
     lower = replace(on_simplices(2, 0, {}), materials={})
     plane = plane_model()
     doubled = replace(plane, spec=plane.spec.model_copy(update={"diffusivity": 0.02}))
-    once, twice = (lower(model).conductance for model in (plane, doubled))
+    once, twice = (lower(model).fluxes.values for model in (plane, doubled))
     assert np.allclose(twice, 2 * once)
