@@ -117,15 +117,19 @@ class _Hidden:
             raise TooWide(f"a bias is more than {MOST_BIAS:g}", self.where)
         self._bias = np.rint(bias).astype(np.int64).reshape(-1)
         self._ends = [end + self._bias for end in reach(self._taps, self.size, self.fraction)]
-        bits = signed_width(int(self._ends[0].min()), int(self._ends[1].max()))
-        if bits >= plan.word:
-            reason = f"a sum needs {bits + 1} signed bits; {plan.word} are possible"
-            raise TooWide(reason, self.where, bits + 1 - plan.word)
+        self._word = plan.word
+        self._require_word()
         self.lower, self.upper = (
             np.maximum(end, 0).reshape(carried.size, -1) * 2.0**-self.fraction for end in self._ends
         )
         self._shift = 0
         self._fractions: list[int] = []
+
+    def _require_word(self) -> None:
+        bits = signed_width(int(self._ends[0].min()), int(self._ends[1].max()))
+        if bits > self._word:
+            reason = f"a sum needs {bits} signed bits; {self._word} are possible"
+            raise TooWide(reason, self.where, bits - self._word)
 
     def _connections(self, plan: Plan, faces: Faces) -> tuple[list[Tap], Floats]:
         """Connections to the rectifiers, and what values outside the domain add, float64 [faces, hidden]."""
@@ -163,11 +167,18 @@ class _Hidden:
         return taps or [tap(signal, *(np.zeros(0, np.int64),) * 3)], constant
 
     def round_to(self, fraction: int) -> None:
-        """Give activations some fraction bits, at most those of what arrives; halves are rounded upwards."""
+        """Give activations some fraction bits, at most those of what arrives; halves are rounded upwards.
+
+        Raises
+        ------
+        TooWide
+            Sums that just fit a word do not with half a unit more.
+        """
         self._shift = self.fraction - fraction
         if self._shift:
             self._bias = self._bias + (1 << (self._shift - 1))
             self._ends = [end + (1 << (self._shift - 1)) for end in self._ends]
+            self._require_word()
 
     def ends(self, value: Fixed) -> tuple[Floats, Floats]:
         """Least and largest integer that each rectifier sends."""
