@@ -47,6 +47,8 @@ COMMANDS: Mapping[str, str] = {
     "converge": "Measure the order of convergence on several meshes.",
     "campaign": "Run many cases on a Dask cluster and tabulate the results.",
     "verify": "Prove an artifact's certificate again.",
+    "sign": "Sign an artifact.",
+    "keygen": "Make a pair of keys to sign artifacts with.",
     "check": "Check an artifact against hardware profiles.",
     "export": "Export an artifact to another format.",
     "inspect": "Show what an artifact contains.",

@@ -9,16 +9,21 @@ from rich.text import Text
 
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
-from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.project.signing import Signature, signed_by
 from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 
 
 @click.command("verify", context_settings=HELP)
 @click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--signed-by", "key", type=click.Path(path_type=Path), help="Public key that must have signed it.")
+@click.option(
+    "--signature", type=click.Path(path_type=Path), help="Envelope of the signature (default: ARTIFACT.dsse.json)."
+)
 @JSON
 @QUIET
-def command(artifact: Path, as_json: bool, quiet: bool) -> None:
+def command(artifact: Path, key: Path | None, signature: Path | None, as_json: bool, quiet: bool) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
 
     The checker shares no code with the compiler's proofs. It rejects an artifact whose graph, arrays or claims were
@@ -30,8 +35,12 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     Examples:
       pisnn-deploy verify heat.pisnn
       pisnn-deploy verify heat.pisnn --json
+      pisnn-deploy verify heat.pisnn --signed-by team.key.pub
     """
+    if signature is not None and key is None:
+        raise UsageError("`signature`: needs `signed_by` KEY")
     read = read_artifact(artifact)
+    signed = None if key is None else _signed(artifact, read.sha256, key, signature)
     findings = check_certificate(read.graph, read.altered)
     certificate = read.graph.certificate
     status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
@@ -40,9 +49,10 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
             {
                 "artifact": str(artifact),
                 "sha256": read.sha256,
-                "verified": all(finding.holds for finding in findings),
+                "verified": all(finding.holds for finding in findings) and not isinstance(signed, CheckError),
                 "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
                 "not_proved": NOT_PROVED,
+                "signature": _plain(signed),
             }
         )
     elif not quiet:
@@ -51,10 +61,35 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
             for finding in findings
         ]
         print_table(f"{artifact}", rows, ("claim", "status", "what was proved again"))
+        if isinstance(signed, Signature):
+            until = "" if signed.expires is None else f", valid until {signed.expires.isoformat()}"
+            print_table("signature", [("key", f"{signed.keyid}{until}")])
         print_table("not proved", [(sentence,) for sentence in NOT_PROVED])
     rejected = [finding for finding in findings if not finding.holds]
     if rejected:
         raise CheckError(f"{artifact}: {rejected[0].claim} is rejected: {rejected[0].text}")
+    if isinstance(signed, CheckError):
+        raise signed
+
+
+def _signed(artifact: Path, digest: str, key: Path, envelope: Path | None) -> Signature | CheckError:
+    """The signature, or why it does not count; raised only after everything is printed."""
+    try:
+        return signed_by(artifact, digest, key, envelope)
+    except CheckError as error:
+        return error
+
+
+def _plain(signed: Signature | CheckError | None) -> dict[str, str | None] | None:
+    if signed is None:
+        return None
+    if isinstance(signed, CheckError):
+        return {"keyid": None, "expires": None, "problem": str(signed)}
+    return {
+        "keyid": signed.keyid,
+        "expires": None if signed.expires is None else signed.expires.isoformat(),
+        "problem": None,
+    }
 
 
 def _shown_status(finding: Finding, status: str) -> Text:

@@ -12,7 +12,7 @@ from pisnn_deploy.core.errors import UsageError
 LAVA_DL = "lava.lib.dl"
 """The module of lava-dl."""
 EXTRA_OF: Mapping[str, tuple[str, str]] = {
-    "cryptography": ("cryptography", "cluster"),
+    "cryptography": ("cryptography", "sign"),
     "dask": ("dask", "cluster"),
     "distributed": ("distributed", "cluster"),
     "h5py": ("h5py", "netx"),

@@ -48,6 +48,22 @@ def write_whole(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner can read; nothing is ever overwritten.
+
+    Raises
+    ------
+    FileError
+        Something of that name exists, or the folder is missing or not writable.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be written atomically, piece by piece.
