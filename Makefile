@@ -121,6 +121,7 @@ results: setup ## measure the zoo and its baselines for docs/results (75 minutes
 	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.convergence
 	$(BIN)/python -m benchmarks.zoo_of_laws
+	$(BIN)/python -m benchmarks.burgers
 	$(BIN)/python -m benchmarks.goals_of_laws
 	$(BIN)/python -m benchmarks.stock
 	$(BIN)/python -m benchmarks.results

@@ -27,6 +27,7 @@ LAWS = (
     "porous_medium",
     "shallow_water1d",
     "shallow_water2d",
+    "viscous_burgers1d",
     "wave1d",
 )
 

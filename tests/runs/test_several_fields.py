@@ -75,6 +75,7 @@ def test_random_graphs_are_alike_on_every_backend(seed: int) -> None:
 
 LAWS: dict[str, tuple[int, ...]] = {
     "lwr": (9,),
+    "viscous_burgers1d": (9,),
     "lake1d": (8,),
     "porous_medium": (48,),
     "shallow_water1d": (8,),

@@ -109,8 +109,11 @@ def lacking(law: Law) -> str:
 
 
 def is_resolved(spec: LawSpec, law: Law, shape: tuple[int, ...]) -> bool:
-    """Whether the scheme computes a law, and its start is smooth on a mesh and away from the ends of its range."""
-    if lacking(law) or (spec.courant or 0.0) > MOST_COURANT:
+    """Whether `auto` takes the scheme: a line, and a start that is smooth on the mesh and leaves room in its range.
+
+    On a plane it takes about four times as many neurons as MUSCL-Hancock, so only recipes that name it get it.
+    """
+    if law.dimensions > 1 or lacking(law) or (spec.courant or 0.0) > MOST_COURANT:
         return False
     (name,) = law.fields
     low, high = spec.range[name]

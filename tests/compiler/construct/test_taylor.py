@@ -212,7 +212,7 @@ def test_a_time_step_that_is_too_long_is_refused() -> None:
 
 
 def uses_muscl(spec: LawSpec, cells: int = 32) -> bool:
-    return any(synapse.target.endswith("-slope-x") for synapse in construct(spec, (cells,)).synapses)
+    return any(synapse.target.endswith("-slope-x") for synapse in construct(spec, (cells,) * spec.dimensions).synapses)
 
 
 def test_auto_takes_it_for_smooth_starts_with_room() -> None:
@@ -222,6 +222,8 @@ def test_auto_takes_it_for_smooth_starts_with_room() -> None:
     assert uses_muscl(burgers(scheme="auto", range={"u": [0.25, 0.75]}))
     assert uses_muscl(burgers(scheme="auto", courant=0.9))
     assert not uses_muscl(burgers(scheme="auto", courant=0.8))
+    assert uses_muscl(burgers(2, scheme="auto"), 20)
+    assert not uses_muscl(burgers(2), 20)
 
 
 def test_auto_takes_muscl_where_derivatives_are_not_finite() -> None:
