@@ -110,17 +110,18 @@ def test_most_trained_laws_are_compiled_and_all_kinds_occur() -> None:
 
 
 def network_of_laws(axes: int, coding: Coding, number: int) -> IntegerGraph:
-    """Constructed and trained laws side by side, until there are enough populations for one network."""
+    """Trained and constructed laws in turn, side by side, until there are enough populations for one network."""
     graphs, populations = list[IntegerGraph](), 0
     for seed in range(10_000 * number, 10_000 * (number + 1)):
         if (1 + seed % 2, CODINGS[seed // 2 % 2]) != (axes, coding):
             continue
-        graph = (trained_law, compiled_law)[seed // 4 % 2](seed)
+        graph = (trained_law, compiled_law)[len(graphs) % 2](seed)
         if graph is not None and graph.coding == coding and stays_in_range(graph):
-            populations += len(graph.populations)
-            if populations > POPULATIONS_OF_NETWORK:
+            if populations + len(graph.populations) <= POPULATIONS_OF_NETWORK:
+                graphs.append(graph)
+                populations += len(graph.populations)
+            elif populations > POPULATIONS_OF_NETWORK / 2:
                 break
-            graphs.append(graph)
     return side_by_side(graphs)
 
 
