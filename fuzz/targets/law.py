@@ -7,7 +7,7 @@ import yaml
 
 from fuzz.mutations import yaml_changed
 from fuzz.oracle import require
-from fuzz.target import Target, literal
+from fuzz.target import Target, files, literal
 from pisnn_deploy.laws.equations import equations, latex_equations
 from pisnn_deploy.laws.expression import evaluate, parse, to_text
 from pisnn_deploy.laws.spec import LawSpec, read_law
@@ -44,6 +44,20 @@ range: {u: [0, 1.1], v: [0, 0.8]}
 time: 10
 mesh: [16, 16]
 """
+DAY = b"""name: wall
+law:
+  fields: [e]
+  diffusion: {e: 0.01}
+domain:
+  lengths: 1
+  boundary:
+    left: {held: {times: [0, 3, 7.5, 10], values: [2, 5, 1, 2], periodic: true}}
+    right: {robin: [0.5, {times: [-1, 4], values: [0, 3]}]}
+initial: {e: 2}
+range: {e: [0, 6]}
+time: 20
+mesh: 16
+"""
 
 
 def _read(path: Path) -> None:
@@ -71,4 +85,10 @@ def _require_sound(spec: LawSpec) -> None:
             require(bool(((lower <= values) & (values <= upper)).all()), "a value outside its bounds")
 
 
-TARGET = Target("input.yaml", _read, literal(SHALLOW_WATER, REACTION), yaml_changed)
+def _seeds(folder: Path) -> list[bytes]:
+    """Recipes that show all sections, and those of the zoo."""
+    of_zoo = [content for content in files("models/*/recipe.yaml")(folder) if b"\nlaw:" in content]
+    return [*literal(SHALLOW_WATER, REACTION, DAY)(folder), *of_zoo]
+
+
+TARGET = Target("input.yaml", _read, _seeds, yaml_changed)
