@@ -69,7 +69,11 @@ class Target:
         """The compile request."""
         mesh, boundary = (None if text == OWN else text for text in (self.mesh.location, self.boundary))
         return compile_request(
-            self.model.location, profile=self.profile.location, mesh=mesh, boundary=boundary, coding=self.coding
+            self.model.location,
+            profile=self.profile.location,
+            mesh=mesh,
+            boundary=boundary,
+            coding="auto" if self.coding == "delta" else "dense",  # some laws do not fit delta
         )
 
 

@@ -176,8 +176,11 @@ def _model(text: str, folder: Path) -> Named:
     if text in zoo.names():
         with zoo.model_path(text) as file:
             return Named(text, text, digest_of_file(file))
+    if text in zoo.laws():
+        with zoo.recipe_path(text) as file:
+            return Named(text, text, digest_of_file(file))
     if not Path(text).suffix:
-        raise UsageError(f"model {text!r} is unknown; use a file, or {', '.join(zoo.names())}")
+        raise UsageError(f"model {text!r} is unknown; use a file, or {', '.join((*zoo.names(), *zoo.laws()))}")
     return _file(text, folder)
 
 

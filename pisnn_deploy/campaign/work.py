@@ -24,6 +24,7 @@ from pisnn_deploy.graph.artifact import artifact_bytes, warnings_in
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.fields import read_field
+from pisnn_deploy.project.law_solution import Solution, law_errors, law_solution
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.runs import Run, RunOptions, run_graph
@@ -160,7 +161,8 @@ def _require_same(named: Named) -> None:
 
 def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {"verdict": run.verdict.word, "seconds": run.wall_seconds}
-    facts["plausible"] = plausibility(graph, run).holds
+    known = _solution_of_law(case, graph, run)
+    facts["plausible"] = plausibility(graph, run, None if known is None else known.fields).holds
     if run.detections:
         facts["fault_detected_step"] = run.detections[0].step
     counts = {
@@ -173,16 +175,29 @@ def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
     if run.end is not None:
         counts["drift"] = run.verdict.drift
         facts["time"] = run.steps * graph.time_step
-        facts["relative_l2_error"] = _error(case, graph, run)
+        facts["relative_l2_error"] = _error(case, graph, run) if known is None else _error_of_law(graph, run, known)
     outside = [left_out(name, count) for name, count in counts.items() if abs(count) > LARGEST]
     message = "; ".join(part for part in (run.verdict.reason, *outside) if part)
     fitting = {name: count for name, count in counts.items() if abs(count) <= LARGEST}
     return {**facts, **fitting, "message": message or None}
 
 
+def _solution_of_law(case: Case, graph: IntegerGraph, run: Run) -> Solution | None:
+    """Solution of a law's recipe at the end of a run from its own start; None without one."""
+    if graph.spec.equation != "law" or case.initial.text != OWN or not run.conserved:
+        return None
+    return law_solution(graph, graph.spec, run.steps)[0]
+
+
+def _error_of_law(graph: IntegerGraph, run: Run, known: Solution) -> float | None:
+    """Largest relative L2 error of a field."""
+    errors = [entry["relative_l2"] for entry in law_errors(graph, run.trace.mass[-1], known).values()]
+    return max((error for error in errors if error is not None and math.isfinite(error)), default=None)
+
+
 def _error(case: Case, graph: IntegerGraph, run: Run) -> float | None:
     """Relative L2 error at the end; None if no exact solution is known."""
-    if case.initial.is_file or case.initial.text == RANDOM or not run.conserved:
+    if case.initial.is_file or case.initial.text == RANDOM or not run.conserved or graph.spec.equation == "law":
         return None
     exact = reference_of(graph, run.steps, None if case.initial.text == OWN else case.initial.text)
     error = relative_l2(graph.values(run.trace.mass[-1]), exact)

@@ -15,7 +15,17 @@ from laws_compiled import RECIPES
 from pisnn_deploy.campaign.work import WorkerOptions, compile_case, run_case
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.project import zoo
 from pisnn_deploy.project.request import CompileRequest
+
+
+def test_laws_of_the_zoo_and_recipes_have_an_error_beside_their_reference(tmp_path: Path) -> None:
+    with zoo.recipe_path("lwr") as path:
+        (tmp_path / "road.yaml").write_text(path.read_text().replace("reference: characteristics", "reference: null"))
+    rows = in_process(planned(tmp_path, "models: [lwr, road.yaml]\nmeshes: 16\nsteps: 5\n"), WorkerOptions())
+    assert [(row.verdict, row.plausible, row.compile_warnings) for row in rows] == [("conserved", True, 0)] * 2
+    error = rows[0].relative_l2_error
+    assert error is not None and 0 < error < 0.02 and rows[1].relative_l2_error is None
 
 
 def test_rows_say_what_came_of_their_cases(tmp_path: Path) -> None:
