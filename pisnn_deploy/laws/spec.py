@@ -15,6 +15,7 @@ from pisnn_deploy.laws.conditions import Conditions, Flaw, read_conditions
 from pisnn_deploy.laws.expression import Expression, ExpressionError, bounds, parse
 from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
+from pisnn_deploy.laws.seams import seam_flaws
 from pisnn_deploy.laws.solution_names import EXACT, SOLVER, unknown_solution
 from pisnn_deploy.laws.states import States
 from pisnn_deploy.laws.time_table import with_files
@@ -272,10 +273,10 @@ def law_from_mapping(path: Path, document: dict[str, Any]) -> LawSpec:
 
 
 def posedness_flaws(spec: LawSpec) -> list[Flaw]:
-    """What is ill-posed in a valid recipe: in the law, or initial and boundary values outside the operating range."""
+    """What is ill-posed in a valid recipe: in the law, at seams, or initial and boundary values outside their range."""
     states = spec.states()
     outside = values_outside(states.law, spec.box, spec.range, spec.initial_expressions, spec.conditions)
-    return [*judge(states).flaws, *outside]
+    return [*judge(states).flaws, *outside, *seam_flaws(states, spec.conditions)]
 
 
 def law_flaws(document: dict[str, Any]) -> list[Flaw]:

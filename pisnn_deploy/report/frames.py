@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.columns import FieldColumns
 from pisnn_deploy.mesh import View
+from pisnn_deploy.report.places import view_of
 from pisnn_deploy.runs.run import Trace
 
 Field = NDArray[np.float64]
@@ -110,7 +111,7 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
     tuple of Frames
         One for each of the first `MOST_FIELDS` fields, all with the same rows.
     """
-    shown, fields = graph.mesh.view(MOST_POINTS), trace.columns.fields[:MOST_FIELDS]
+    shown, fields = view_of(graph, MOST_POINTS), trace.columns.fields[:MOST_FIELDS]
     rows = evenly(trace.step.size, MOST_FRAMES)
     drafts = [_draft(graph, trace, shown, field, rows, reference) for field in fields]
     room = min(draft.room(MOST_BYTES // len(fields), rows.size) for draft in drafts)

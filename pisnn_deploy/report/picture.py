@@ -36,6 +36,7 @@ from pisnn_deploy.report.panels import (
     headline,
     mark_of,
 )
+from pisnn_deploy.report.places import line_of, origin_of, view_of
 from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.runs.run import Run
 
@@ -183,7 +184,7 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
 
 
 def _field(figure: Figure, axes: Axes, place: _Place, graph: IntegerGraph, times: Field, values: Field) -> None:
-    view = graph.mesh.view()
+    view = view_of(graph)
     lowest, highest = float(values.min()), float(values.max())
     # The colour bar of a constant field needs a range.
     lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
@@ -205,7 +206,7 @@ def _space_time(
 ) -> ScalarMappable:
     last = times[-1] if len(times) > 1 else times[0] + graph.time_step
     rows = np.concatenate([times[:1], (times[:-1] + times[1:]) / 2, [last]])
-    columns = np.arange(view.cells.size + 1) * (view.extent[1] / view.cells.size)
+    columns = np.linspace(view.extent[0], view.extent[1], view.cells.size + 1)
     axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel="time (units of time)")
     return axes.pcolormesh(columns, rows, values, cmap="viridis", vmin=limits[0], vmax=limits[1], rasterized=True)
 
@@ -231,7 +232,7 @@ def _map(axes: Axes, view: View, values: Field, limits: tuple[float, float]) -> 
 
 
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
-    line = graph.mesh.middle_line()
+    line = line_of(graph)
     mark = mark_of(line.cells.size)
     # The line may leave a mesh from a file and re-enter it.
     drawn, mark = ("none", ".") if line.extent is None else ("-", mark)
@@ -245,13 +246,14 @@ def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | 
         exact = reference[line.cells]
         axes.plot(line.positions, exact, color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
     if line.extent is not None:
-        axes.set_xlim(0, line.extent)
+        start = origin_of(graph)[-1]
+        axes.set_xlim(start, start + line.extent)
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 
 def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: str) -> None:
     headline(axes, "")
-    line = graph.mesh.middle_line()
+    line = line_of(graph)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.plot(line.positions, error[line.cells], color=ORANGE, linewidth=1.2, marker=mark_of(line.cells.size))
     axes.set(xlabel=f"{line.axis} (units of length)", ylabel=f"integers\n- {reference_name}")

@@ -194,7 +194,7 @@
         pointed = { index, name: `Position ${digits(left + ((index + 0.5) / points) * (right - left))}` };
       } else if (described.kind === "plane") {
         const [across, up] = described.shape, i = Math.floor(x * across), j = Math.floor(y * up);
-        pointed = { index: i * up + j, name: `(${digits(((i + 0.5) / across) * (right - left))}, ${digits(((j + 0.5) / up) * (high - low))})` };
+        pointed = { index: i * up + j, name: `(${digits(left + ((i + 0.5) / across) * (right - left))}, ${digits(low + ((j + 0.5) / up) * (high - low))})` };
       } else {
         const corners = described.kind === "triangles" ? 3 : 1;
         let nearest = 0, least = Infinity;
