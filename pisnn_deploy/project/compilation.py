@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
-from pisnn_deploy import __version__
 from pisnn_deploy.compiler import (
     CompileOptions,
     Lower,
@@ -39,9 +36,11 @@ from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
 from pisnn_deploy.project.law_compilation import compile_law_requested
 from pisnn_deploy.project.law_file import read_law_model
+from pisnn_deploy.project.memory import require_memory
 from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
+from pisnn_deploy.project.provenance import provenance_of
 from pisnn_deploy.project.request import FILES, CompileRequest, Limits
-from pisnn_deploy.target import Profile, digest_of_profile, load_profile
+from pisnn_deploy.target import Profile, load_profile
 
 MULTI_POINT = "multi-point"
 """Choice of fluxes, see `pisnn_deploy.project.request.Domain`."""
@@ -196,26 +195,17 @@ def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place
     graph, limits, origin = request.graph, request.limits, request.origin
     elsewhere = {*FILES, "model", "value_range", "problem", "diffusion_number"}
     options = {name: value for name, value in request.given.items() if name not in elsewhere}
-    provenance: dict[str, Any] = {
-        "model": read.model.spec.name,
-        "model_sha256": read.sha256,
-        "options": {
-            **options,
-            "mesh": place.mesh,
-            "boundary": place.boundary,
-            "profile": target.name,
-            "profile_sha256": digest_of_profile(target),
-            "coding": graph.first_coding,
-            "placement": graph.placement,
-            "spikes": graph.spikes,
-            "range": limits.value_range,
-            "slope": limits.slope,
-            "flux": limits.flux,
-            **({"send_threshold": graph.send_threshold or 1} if graph.processes == "stock" else {}),
-            "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in request.domain.files},
-        },
-        "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
+    options |= {
+        "mesh": place.mesh,
+        "boundary": place.boundary,
+        "range": limits.value_range,
+        "slope": limits.slope,
+        "flux": limits.flux,
+        **({"send_threshold": graph.send_threshold or 1} if graph.processes == "stock" else {}),
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in request.domain.files},
     }
+    name, coding = read.model.spec.name, graph.first_coding
+    provenance = provenance_of(name, read.sha256, target, graph, coding, options)
     if read.source != CHECKPOINT:
         provenance["imported"] = {
             "format": read.source,
@@ -234,11 +224,8 @@ def _require_memory(cells: int, *, is_placed: bool) -> None:
     if available is None:
         return
     needed = cells * (BYTES_PER_CELL if is_placed or cells <= MEASURED_CELLS else BYTES_PER_CELL_UNPLACED)
-    if needed > available:
-        remedy = "choose a coarser `mesh`, or `placement` none" if is_placed else "choose a coarser `mesh`"
-        raise UsageError(
-            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, {available / 1e9:.0f} GB are free; {remedy}"
-        )
+    remedy = "choose a coarser `mesh`, or `placement` none" if is_placed else "choose a coarser `mesh`"
+    require_memory(cells, needed, available, remedy)
 
 
 def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pisnn_deploy import __version__
 from pisnn_deploy.compiler import CompileOptions, compile_law
 from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.compiler.runner import Report, silent
@@ -22,8 +20,10 @@ from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.project.keywords import leaves
 from pisnn_deploy.project.law_file import LawRead
+from pisnn_deploy.project.memory import require_memory
+from pisnn_deploy.project.provenance import provenance_of
 from pisnn_deploy.project.request import CompileRequest
-from pisnn_deploy.target import digest_of_profile, load_profile
+from pisnn_deploy.target import load_profile
 
 
 def compile_law_requested(
@@ -52,20 +52,9 @@ def compile_law_requested(
     shape = _shape(request, law.path, spec.mesh)
     _require_memory(spec, shape, law.fluxes)
     graph = compile_law(spec, shape, CompileOptions(None, target, request.graph), report, law.fluxes)
-    provenance: dict[str, Any] = {
-        "model": spec.name,
-        "model_sha256": law.sha256,
-        "options": {
-            "mesh": "x".join(map(str, shape)),
-            "profile": target.name,
-            "profile_sha256": digest_of_profile(target),
-            "coding": graph.coding,
-            "placement": request.graph.placement,
-            "spikes": request.graph.spikes,
-            "files": {},
-        },
-        "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
-    }
+    coding = graph.coding or request.graph.first_coding
+    options = {"mesh": "x".join(map(str, shape))}
+    provenance = provenance_of(spec.name, law.sha256, target, request.graph, coding, options)
     warnings = [*warnings_of(graph, target)]
     if graph.coding == "dense" and request.graph.coding == "delta":
         warnings.append(
@@ -109,9 +98,4 @@ def _require_memory(spec: LawSpec, shape: tuple[int, ...], fluxes: TrainedFluxes
     else:
         weights = [weight for network in fluxes.networks for weight in (network.weight, network.output)]
         synapses = float(sum(np.count_nonzero(weight) for weight in weights))
-    needed = cells * synapses * BYTES_PER_SYNAPSE
-    if needed > available:
-        raise UsageError(
-            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, {available / 1e9:.0f} GB are free; choose a "
-            "coarser `mesh`"
-        )
+    require_memory(cells, cells * synapses * BYTES_PER_SYNAPSE, available)

@@ -15,6 +15,8 @@ from pisnn_deploy.laws.problem import Solution, exact, solution
 from pisnn_deploy.laws.reference import FINER_AT_LEAST, updates
 from pisnn_deploy.laws.spec import LawSpec
 
+__all__ = ["MOST_UPDATES", "Solution", "exact_solution_of_law", "law_errors", "law_solution"]
+
 MOST_UPDATES = 1e8
 """Most updates of a cell for a solution that a run is compared with: some 15 seconds."""
 
