@@ -145,10 +145,18 @@ from pisnn_deploy.project.request import compile_request
 )
 @click.option(
     "--kernels",
-    type=click.Choice(["near", "any"]),
+    type=click.Choice(["near", "any", "long"]),
     default="near",
     show_default=True,
-    help="Integer kernels to choose from: near the trained one, or any with the moments of the equation "
+    help="Integer kernels to choose from: near the trained one, any with the moments of the equation, or those of them "
+    "with a longer time step (linear fluxes only).",
+)
+@click.option(
+    "--residues",
+    type=click.Choice(["unseen", "seen", "auto"]),
+    default="unseen",
+    show_default=True,
+    help="Whether faces also see what faces near them have not fired yet; auto: where that halves the error "
     "(linear fluxes only).",
 )
 @click.option("--strict", is_flag=True, help="Treat warnings as errors: exit with 1 and write no artifact.")

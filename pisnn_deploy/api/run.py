@@ -23,6 +23,7 @@ from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.comparison import Comparison
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
+from pisnn_deploy.runs.reading import last_values
 from pisnn_deploy.runs.run import LedgerGain
 
 if TYPE_CHECKING:
@@ -95,8 +96,16 @@ class SimulationRun:
 
     @property
     def values(self) -> Field:
-        """Cell averages in physical units of each kept step, float64 [n, *mesh], or [n, fields, *mesh] of several."""
+        """Cell averages in physical units of each kept step, float64 [n, *mesh], or [n, fields, *mesh] of several.
+
+        Of the masses alone; `last_values` adds the residues that faces see.
+        """
         return self.graph.values(self.run.trace.mass).reshape(-1, *self.graph.shape)
+
+    @property
+    def last_values(self) -> Field:
+        """Cell averages at the last kept step, shaped like a row of `values`, with the residues that faces see."""
+        return last_values(self.graph, self.run).reshape(self.graph.shape)
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -117,7 +126,7 @@ class SimulationRun:
         mass = self.run.trace.mass
         if len(self.graph.fields) > 1:
             return None
-        return relative_l2(self.graph.values(mass[-1]), self.reference) if len(mass) else None
+        return relative_l2(last_values(self.graph, self.run), self.reference) if len(mass) else None
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw the run: field, profile, packets, mass balance.

@@ -29,6 +29,7 @@ from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_
 from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.plausibility import plausibility
+from pisnn_deploy.runs.reading import last_values
 from pisnn_deploy.runs.run import row_bytes
 
 KEPT_ROWS = 400
@@ -200,5 +201,5 @@ def _error(case: Case, graph: IntegerGraph, run: Run) -> float | None:
     if case.initial.is_file or case.initial.text == RANDOM or not run.conserved or graph.spec.equation == "law":
         return None
     exact = reference_of(graph, run.steps, None if case.initial.text == OWN else case.initial.text)
-    error = relative_l2(graph.values(run.trace.mass[-1]), exact)
+    error = relative_l2(last_values(graph, run), exact)
     return error if error is not None and math.isfinite(error) else None

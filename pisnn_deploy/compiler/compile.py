@@ -10,7 +10,7 @@ from pisnn_deploy.compiler.passes.construct import Construct
 from pisnn_deploy.compiler.passes.measure_law import MeasureLaw
 from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
-from pisnn_deploy.compiler.search import better_kernel, better_threshold, integers_of
+from pisnn_deploy.compiler.search import best_integers
 from pisnn_deploy.core.errors import DoesNotFit, UnstableError, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.laws.flux_network import TrainedFluxes
@@ -117,14 +117,12 @@ def compile_model(model: Model, options: CompileOptions, report: Report = silent
     """
     floating, lowered = run_passes(model, asked(LOWERING, options), report)
     try:
-        trial = integers_of(floating, options, report)
+        trial = best_integers(floating, options, report)
     except (DoesNotFit, UnstableError):
         if isinstance(floating, FloatGraph):  # rounding is not to blame for what the floats do too
             limits = options.operating_range or floating.spec.operating_range
             require_stable_floats(floating, limits.lower, limits.upper)
         raise
-    trial = better_threshold(floating, options, trial, report)
-    trial = better_kernel(floating, options, trial, report)
     graph, placed = run_passes(trial.graph, asked(PLACING, options, floating), report)
     done: IntegerGraph = replace(graph, history=(*lowered, *trial.records, *placed))
     return done

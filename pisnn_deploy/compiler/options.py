@@ -20,10 +20,12 @@ SpikeKind = Literal["auto", "graded", "binary"]
 """Choices of what a spike carries; ``auto`` is what the target has."""
 ProcessKind = Literal["c-lif", "stock"]
 """Choices of processes: this project's, or Lava's own."""
-KernelChoice = Literal["near", "any"]
+KernelChoice = Literal["near", "any", "long"]
 """Choices of the integer kernels of a linear flux network."""
 CodingChoice = Literal["auto", "delta", "dense"]
 """What cells send, or ``auto``: ``delta``, but ``dense`` for a law whose changes need more bits than payloads have."""
+ResidueUse = Literal["unseen", "seen", "auto"]
+"""Choices of whether faces see the residues of faces near them."""
 PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
 """Methods of placing cells on cores."""
 Digits = Literal["auto", "one", "many"]
@@ -40,6 +42,7 @@ class GraphKeywords(TypedDict, total=False):
     send_threshold: int | None
     limiter: Limiter
     kernels: KernelChoice
+    residues: ResidueUse
     placement: PlacementMethod
     digits: Digits
 
@@ -63,7 +66,11 @@ class GraphOptions:
         ``none``, or ``positivity``: no cell gives more than it has.
     kernels : str
         ``near`` the trained weights, or ``any`` kernel with the symmetry and the moments of the equation, if it is
-        measured to be more accurate; then its own time step counts (linear flux networks only).
+        measured to be more accurate; then its own time step counts. ``long``: of these, those with a time step at least
+        a third longer (linear flux networks only).
+    residues : str
+        Whether faces see the residues of the faces near them, so that what has not fired moves on as well: ``seen`` or
+        ``unseen``; ``auto`` sees them where that halves the error (linear flux networks only).
     placement : str
         How cells are placed on cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
     digits : str
@@ -82,6 +89,7 @@ class GraphOptions:
     send_threshold: int | None = None
     limiter: Limiter = "none"
     kernels: KernelChoice = "near"
+    residues: ResidueUse = "unseen"
     placement: PlacementMethod = "auto"
     digits: Digits = "auto"
 
@@ -98,6 +106,10 @@ class GraphOptions:
             raise UsageError(f"`send_threshold` {threshold!r}: expected quanta from 1 to {LARGEST_SEND_THRESHOLD}")
         if self.processes == "stock" and self.limiter != "none":
             raise UsageError("`processes` stock: SigmaDelta cannot limit what it sends; use c-lif")
+        if self.residues == "seen" and self.processes == "stock":
+            raise UsageError("`residues` seen: SigmaDelta hears no residues; use `processes` c-lif")
+        if self.residues == "seen" and self.limiter != "none":
+            raise UsageError("`residues` seen: a limiter drops what it withholds, so residues are not the whole rest")
 
     @property
     def first_coding(self) -> Coding:

@@ -17,6 +17,7 @@ from pisnn_deploy.compiler.passes.quantise import Quantise
 from pisnn_deploy.compiler.passes.quantise_digits import QuantiseDigits
 from pisnn_deploy.compiler.passes.quantise_two_point import QuantiseTwoPoint
 from pisnn_deploy.compiler.passes.schedule import Schedule
+from pisnn_deploy.compiler.passes.see_residues import SeeResidues
 from pisnn_deploy.compiler.passes.stock import LowerStock
 from pisnn_deploy.compiler.runner import Floating, Pass
 
@@ -34,6 +35,7 @@ CHOOSING: tuple[type[Pass], ...] = (
 )
 """From a float graph to integers."""
 INTEGERS: tuple[type[Pass], ...] = (
+    SeeResidues,  # before the widths, which it adds to; it uses the weights of the masses
     Limit,  # before the widths, which it changes; it does not use the weights
     Schedule,  # before the widths: payloads depend on the coding
     Bounds,  # before the proof, which cites it

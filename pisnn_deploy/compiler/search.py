@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pisnn_deploy.compiler.analysis.free_kernels import free_kernels
+from pisnn_deploy.compiler.analysis.free_kernels import SHORTEST_STEP, free_kernels
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.passes.stock import LARGEST_THRESHOLD, LowerStock
 from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
 from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
-from pisnn_deploy.core.errors import CompileError, DoesNotFit
+from pisnn_deploy.core.errors import CompileError, DoesNotFit, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.kinds import known_face
 
 NAME = "search"
+NAME_OF_RESIDUES = "search-residues"
 NAME_OF_KERNELS = "search-kernels"
-EXPONENTS = (-3, -2, -1, 0, 1)
+EXPONENTS = (-3, -2, -1, 0, 1, 2)
 """Thresholds of other kernels, in bits more than the model's."""
 SEARCHED_CELL_STEPS = 4_000_000
 """Most cells times PDE steps for which thresholds are tried."""
@@ -114,6 +115,37 @@ def integers_of(floating: Floating, options: CompileOptions, report: Report = si
     return replace(other, records=(*other.records, PassRecord(NAME, "", text)))
 
 
+def best_integers(floating: Floating, options: CompileOptions, report: Report = silent) -> Trial:
+    """Quantise, search for better integers, and let faces see residues if it pays.
+
+    Parameters
+    ----------
+    report : callable
+        As for `run_passes`.
+
+    Raises
+    ------
+    CompileError
+        A pass refused the graph, whatever its quantum.
+    """
+    trial = better_threshold(floating, options, integers_of(floating, options, report), report)
+    trial = better_kernel(floating, options, trial, report)
+    if options.graph.residues != "auto":
+        return trial
+    seeing = replace(options, graph=replace(options.graph, residues="seen"))
+    try:
+        other = best_integers(floating, seeing, report)
+    except (CompileError, UsageError) as error:
+        return _recorded(trial, f"unseen: {error}")
+    text = f"{_error_text(trial.error)} unseen, {_error_text(other.error)} seen"
+    pays = other.error is not None and trial.error is not None and other.error < trial.error * WORTH_IT
+    return _recorded(other if pays else trial, text)
+
+
+def _recorded(trial: Trial, summary: str) -> Trial:
+    return replace(trial, records=(*trial.records, PassRecord(NAME_OF_RESIDUES, "", summary)))
+
+
 def better_threshold(floating: Floating, options: CompileOptions, own: Trial, report: Report = silent) -> Trial:
     """Try other thresholds and return the best trial; its records say what was tried.
 
@@ -175,7 +207,7 @@ def better_kernel(floating: Floating, options: CompileOptions, own: Trial, repor
     report : callable
         Called for the search as for a pass.
     """
-    if not isinstance(floating, FloatGraph) or options.graph.kernels != "any":
+    if not isinstance(floating, FloatGraph) or options.graph.kernels not in SHORTEST_STEP:
         return own
     started = time.perf_counter()
     kept, summary = _best_kernel(floating, options, own)
@@ -193,8 +225,11 @@ def _best_kernel(floating: FloatGraph, options: CompileOptions, own: Trial) -> t
     kept, tried, trained = own, 0, floating.layers[0]
     for more in EXPONENTS:
         exponent = floating.spec.weight_exponents[0] + more
+        if exponent < 1:
+            continue
         spec = floating.spec.model_copy(update={"weight_exponents": (exponent,)})
-        for kernel in free_kernels(spec, trained.weight[0], exponent, floating.mesh.spacing[0]) if exponent > 0 else ():
+        shortest = SHORTEST_STEP[options.graph.kernels]
+        for kernel in free_kernels(spec, trained.weight[0], exponent, floating.mesh.spacing[0], shortest):
             layers = (replace(trained, weight=kernel[None, :] / 2.0**exponent),)
             trial = _tried(replace(floating, spec=spec, layers=layers), replace(options, search=False))
             tried += 1

@@ -23,6 +23,7 @@ from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import run
+from pisnn_deploy.programs.neurons import LOW
 
 
 class Machine:
@@ -85,6 +86,9 @@ class Machine:
         self._last_sent |= {
             (name, output): value for name, result in answers.items() for output, value in enumerate(result.sends)
         }
+        self._last_sent |= {
+            (name, output): self._memory[name][state].copy() for (name, output), state in graph.heard_again.items()
+        }
         self._unsent = {name: np.zeros_like(words) for name, words in self._holders.items()}
         ports = [(population.name, port) for population in graph.populations for port in population.program.ports]
         self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}
@@ -128,6 +132,8 @@ class Machine:
     def mend(self, mass: Integers, current: Integers, residue: Integers) -> None:
         """Overwrite the states; holders correct what they sent wrongly with their next spikes.
 
+        Accumulators of residues are overwritten, too, because the next spikes of channels would come too late.
+
         Parameters
         ----------
         mass : int64 array [holders]
@@ -137,6 +143,14 @@ class Machine:
         """
         self.mass[:], self.flux[1], self.flux[2] = mass, current, residue
         self._unsent = {name: words - self._last_sent[name, 0] for name, words in self._holders.items()}
+        for (name, output), state in self._graph.heard_again.items():
+            self._last_sent[name, output] = self._memory[name][state].copy()
+            heard = [s for s in self._graph.synapses if (s.source, s.output, s.target) == (name, output, name)]
+            for synapse in heard:
+                self._accumulated[name, synapse.port] = np.zeros_like(self._memory[name][state])
+                self._arriving[name, synapse.port] = np.zeros_like(self._memory[name][state])
+            for synapse in heard:
+                self._accumulated[name, synapse.port] += synapse.matrix() @ self._last_sent[name, output]
 
     def _memory_of_channels(self, name: str) -> dict[str, Integers]:
         """States of channels by name, the residue last; views of `flux` where possible."""
@@ -167,7 +181,8 @@ class Machine:
         after = {state: np.where(alive, value, memory[state]) for state, value in result.states.items()}
         sent = [np.array(np.broadcast_to(value, population.size)) for value in result.sends]
         flux = self._channels.get(name)
-        payloads = sent if flux is not None else self._payloads(name, sent, port_values)
+        payloads = self._payloads_of_channels(name, sent, alive) if flux is not None else None
+        payloads = self._payloads(name, sent, port_values) if payloads is None else payloads
         for output, payload in enumerate(payloads):
             self._guards[name, output].require(payload, step)
         if flux is not None:
@@ -177,6 +192,16 @@ class Machine:
             memory[state][:] = value
         for output, payload in enumerate(payloads):
             self._send(name, output, payload, alive, phase)
+
+    def _payloads_of_channels(self, name: str, sent: list[Integers], alive: NDArray[np.bool_]) -> list[Integers]:
+        """Packets, and changes of residues."""
+        payloads = []
+        for output, value in enumerate(sent):
+            is_residue = (name, output) in self._graph.heard_again
+            payloads.append(np.where(alive, value - self._last_sent[name, output], 0) if is_residue else value)
+            if is_residue:
+                self._last_sent[name, output] = self._last_sent[name, output] + payloads[output]
+        return payloads
 
     def _payloads(self, name: str, sent: list[Integers], port_values: dict[str, Integers]) -> list[Integers]:
         """Payloads that transmit new values: the values themselves, or their changes."""
@@ -201,7 +226,8 @@ class Machine:
             arriving = self._arriving[name, port]
             before = self._accumulated[name, port]
             self._arriving[name, port] = np.zeros_like(arriving)
-            value = arriving if self._dense or is_holder else before + arriving
+            adds_up = not self._dense or (name in self._channels and port == LOW)
+            value = before + arriving if adds_up and not is_holder else arriving
             value[stale] = 0 if is_holder else before[stale]
             self._accumulated[name, port] = values[port] = value
         return values

@@ -1,10 +1,10 @@
 """Requirements on what runs and audits look up by name, which every graph must meet.
 
 Backends, kernels and the audit find a channel's current, packet and residue by name, and a limiter reads the masses at
-both ends of a channel. If these names meant something else, backends and the reference would disagree. Between holders
-and channels no population keeps a state but a clock, whose count is known for every PDE step. A graph of a flux network
-has one field and one population of channels, whose names are `MEMBRANE` and `FLUX`, and whose channels are the faces of
-the mesh.
+both ends of a channel. Channels may send their residues to the port `LOW` of their own population. If these names meant
+something else, backends and the reference would disagree. Between holders and channels no population keeps a state but
+a clock, whose count is known for every PDE step. A graph of a flux network has one field and one population of
+channels, whose names are `MEMBRANE` and `FLUX`, and whose channels are the faces of the mesh.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse, effective
 from pisnn_deploy.programs import Program
+from pisnn_deploy.programs.neurons import LOW
 
 CURRENT, PACKET, RESIDUE = "current", "packet", "residue"
 """Values of a channel's program that runs and audits look up by name."""
@@ -80,10 +81,14 @@ def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
     for port in program.ports:
         if port in (SOURCE_MASS, TARGET_MASS):
             yield from _masses(graph, channels, port)
+        elif port == LOW:
+            if any((synapse.source, synapse.output) != (name, 1) for synapse in graph.into(name, LOW)):
+                yield f"{name}: port {LOW} must receive the residues of {name}, and nothing else"
         elif port != ARRIVAL:
             yield f"{name}: the program of channels has a port {port}; runs know {ARRIVAL} and the masses at both ends"
     holders = {channels.source_holder, channels.target_holder}
-    if any(synapse.source == name and synapse.target not in holders for synapse in graph.synapses):
+    ends = ((synapse.target, synapse.port) for synapse in graph.synapses if synapse.source == name)
+    if any(target not in holders and (target, port) != (name, LOW) for target, port in ends):
         yield f"{name} sends to populations other than {' and '.join(sorted(holders))}"
     if graph.population(name).is_late and not is_of_one_field(graph):
         yield f"{name}: what arrives takes effect one step late, which only a flux network of stock processes may do"
@@ -92,7 +97,9 @@ def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
 def _names(program: Program) -> Iterator[str]:
     """Each name must belong to the value that the channel really uses, not to a decoy."""
     results = {result: operation for operation in program.operations for result in operation.results}
-    if program.sends != (PACKET,) or PACKET not in results:
+    if LOW in program.ports and program.sends != (PACKET, RESIDUE):
+        yield f"the program of channels that see residues must send its {PACKET} and its {RESIDUE}"
+    elif (LOW not in program.ports and program.sends != (PACKET,)) or PACKET not in results:
         yield f"the program of channels must send one value that it computes, named {PACKET}"
     if not 1 <= len(program.states) <= 2:
         yield f"the program of channels has {len(program.states)} states; 1 or 2 are supported"

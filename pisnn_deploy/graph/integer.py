@@ -171,6 +171,16 @@ class IntegerGraph:
         """
         return depths(self.holders, self.chain, ((synapse.source, synapse.target) for synapse in self.synapses))
 
+    @cached_property
+    def heard_again(self) -> dict[tuple[str, int], str]:
+        """Outputs that a population sends to itself, by population and number, with the state that they become.
+
+        They arrive in the next PDE step, as the states before it.
+        """
+        own = ((synapse.source, synapse.output) for synapse in self.synapses if synapse.source == synapse.target)
+        states = {(name, output): self.population(name).state_sent(output) for name, output in own}
+        return {key: state for key, state in states.items() if state is not None}
+
     def population(self, name: str) -> Population:
         """The population of that name.
 

@@ -78,6 +78,13 @@ class Population(Stored):
         sums = operation.name == "add" and set(operation.operands) == {program.ports[0], program.states[0]}
         return sums and program.after == program.sends == operation.results
 
+    def state_sent(self, output: int) -> str | None:
+        """State whose next value an output sends; None if it sends another value."""
+        value = self.program.sends[output]
+        return next(
+            (s for s, after in zip(self.program.states, self.program.after, strict=True) if after == value), None
+        )
+
     def quantity(self, value: str) -> str:
         """Name under which bounds and messages know a value of the program."""
         return _SHARED_QUANTITIES.get(value, value.replace("_", "-"))
@@ -113,7 +120,8 @@ def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[t
     populations : iterable of str
         Every population; one that nothing reaches has depth 1.
     links : iterable of (str, str)
-        Source and target of each synapse. Links to holders act in the next PDE step and do not count.
+        Source and target of each synapse. Links to holders, and from a population to itself, act in the next PDE step
+        and do not count.
 
     Returns
     -------
@@ -128,7 +136,7 @@ def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[t
     grounded, names = set(holders), list(populations)
     heard: dict[str, set[str]] = {name: set() for name in names if name not in grounded}
     for source, target in links:
-        if target in heard:
+        if target in heard and source != target:
             heard[target].add(source)
     depth = {name: 0 for name in names if name in grounded}
     while len(depth) < len(names):

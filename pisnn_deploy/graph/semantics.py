@@ -7,6 +7,8 @@ does; this module says what reaches it, and in which order::
     arrival of a port       = sum over its synapses of W a, with a what their sources send
     sends, new states       = program of the population, in the order of depth
     new masses              = m + D k of what channels send
+
+What a population sends to itself arrives in the next PDE step: it is a state, as it was at the start of the step.
 """
 
 from __future__ import annotations
@@ -285,11 +287,22 @@ class Semantics:
         ports = {}
         for port in population.program.ports:
             arrivals = [
-                matrix @ (sends[source][output] if source in sends else next(iter(states[source].values())))
+                matrix @ self._sent(population, source, output, states, sends)
                 for source, output, matrix in self._weights[population.name, port]
             ]
             ports[port] = sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
         return {**ports, **states[population.name], **population.parameters}
+
+    def _sent(
+        self, target: Population, source: str, output: int, states: States, sends: Mapping[str, tuple[Integers, ...]]
+    ) -> Integers:
+        """What a source last sent to a population."""
+        if source in self._graph.holders:
+            (mass,) = states[source].values()
+            return mass
+        if source == target.name:
+            return states[source][self._graph.heard_again[source, output]]
+        return sends[source][output]
 
     def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
         bits = self._bits.get((population, quantity))

@@ -107,6 +107,12 @@ def _unknown_ends(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
         yield f"{where}: the program of {source.name} sends no value number {synapse.output}"
     if synapse.port not in target.program.ports:
         yield f"{where}: the program of {target.name} has no port {synapse.port}"
+    if (
+        source is target
+        and 0 <= synapse.output < len(source.program.sends)
+        and source.state_sent(synapse.output) is None
+    ):
+        yield f"{where}: a population hears of itself only what becomes a state"
     if synapse.inputs != source.size or synapse.outputs != target.size:
         yield f"{where} is {synapse.outputs} x {synapse.inputs} between populations of {target.size} and {source.size}"
 

@@ -10,6 +10,7 @@ from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs.facts import withholds
+from pisnn_deploy.programs.neurons import LOW
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ OFF_GRID = Trait("on an unstructured mesh", lambda graph: graph.mesh.grid is Non
 MATERIALS = Trait("whose cells have different materials", lambda graph: graph.materials is not None)
 BINARY = Trait("with binary spikes", lambda graph: any(population.lines for population in graph.populations))
 LATE = Trait("whose faces receive the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))
+SEEING = Trait("whose faces see residues", lambda graph: any(LOW in p.program.ports for p in _channels(graph)))
 LIMITED = Trait("with a limiter", lambda graph: any(withholds(p.program) for p in _channels(graph)))
 
 

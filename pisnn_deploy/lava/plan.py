@@ -287,7 +287,8 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     (holders,) = _parts(name, [(field.holder, field.size) for field in graph.fields]) or (None,)
     channels = _parts(name, [(channels.population, channels.size) for channels in graph.channels])
     packets = tuple((name, output) in _packets(graph) for output in range(len(program.sends)))
-    changes = tuple(graph.coding == "delta" and not sends for sends in packets)
+    residues = [(name, output) in graph.heard_again for output in range(len(packets))]
+    changes = tuple((graph.coding == "delta" or r) and not sends for sends, r in zip(packets, residues, strict=True))
     audited = _audited(graph, name)
     changing = [value for value, sends in zip(program.sends, changes, strict=True) if sends and holders is None]
     kept = dict.fromkeys((*audited, *_states(program), *(Word("last_sent", value, value) for value in changing)))
@@ -352,7 +353,8 @@ def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPla
     period, senders = int(graph.period or 0), _senders(graph, name, port)
     packets = senders.intersection(_packets(graph))
     early = frozenset((graph.depths[source] + 1) % period for source, _ in senders) - {phase}
-    return PortPlan(graph.coding == "delta" and not packets, bool(packets), early)
+    accumulates = graph.coding == "delta" or senders <= graph.heard_again.keys()
+    return PortPlan(accumulates and not packets, bool(packets), early)
 
 
 def _widths(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, tuple[Width, ...]]]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.lava.exchange import Exchange
@@ -76,8 +77,10 @@ def start_of(graph: IntegerGraph, files: Exchange, step: int, *, goes_on: bool) 
         Whether this run continues another one.
     """
     mass = files.array("initial")
-    states = _states(graph, mass, step)
-    return Start(step, goes_on, mass, files.array("initial_flux"), states, _sent(graph, mass, states))
+    states, flux = _states(graph, mass, step), files.array("initial_flux")
+    return Start(
+        step, goes_on, mass, flux, states, _sent(graph, mass, states) | _sent_by_channels(graph, flux[RESIDUE])
+    )
 
 
 def arriving(graph: IntegerGraph, sent: Mapping[str, tuple[Integers, ...]], target: str, port: str) -> Integers:
@@ -112,6 +115,19 @@ def _states(graph: IntegerGraph, mass: Integers, step: int) -> Mapping[str, Mapp
     return Semantics(replace(graph, bounds=())).begin(masses)
 
 
+def _sent_by_channels(graph: IntegerGraph, residue: Integers) -> dict[str, tuple[Integers, ...]]:
+    """Residues sent by channels that send theirs; nothing in place of packets."""
+    sent: dict[str, tuple[Integers, ...]] = {}
+    for columns in columns_of(graph).channels:
+        outputs = range(len(graph.population(columns.population).program.sends))
+        if any((columns.population, output) in graph.heard_again for output in outputs):
+            residues, nothing = residue[columns.part].copy(), np.zeros(columns.count, np.int64)
+            sent[columns.population] = tuple(
+                residues if (columns.population, output) in graph.heard_again else nothing for output in outputs
+            )
+    return sent
+
+
 def _sent(
     graph: IntegerGraph, mass: Integers, states: Mapping[str, Mapping[str, Integers]]
 ) -> dict[str, tuple[Integers, ...]]:
@@ -126,7 +142,7 @@ def _sent(
     packets = Counter(channels.population for channels in graph.channels)
     for population in map(graph.population, graph.depths):
         name, program = population.name, population.program
-        if name in sent or packets[name] == len(program.sends):
+        if name in sent or packets[name]:
             continue
         arrivals = {port: arriving(graph, sent, name, port) for port in program.ports}
         sends = run(program, Arrays(), {**arrivals, **states[name], **population.parameters}).sends

@@ -13,6 +13,9 @@ from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.programs.language import Program, parse
 
+LOW = "low"
+"""Port of a face for the residues of the faces near it, weighted like the masses of the cells that they belong to."""
+
 
 @dataclass(frozen=True)
 class FaceConstants:
@@ -28,12 +31,15 @@ class FaceConstants:
         ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
     send_threshold : int or None
         Smallest packet in quanta of a face with a delay of one step; None for a face that fires its input.
+    sees_residues : bool
+        Whether the face corrects its drive by what the residues of faces near it add to the masses, and sends its own.
     """
 
     exponent: int
     leak: int = MEMORYLESS
     share_bits: int | None = None
     send_threshold: int | None = None
+    sees_residues: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -50,7 +56,7 @@ class FaceConstants:
         """Program of the face."""
         if self.send_threshold is not None:
             return sigma_delta(self.send_threshold, self.exponent)
-        return flux(self.exponent, self.leak, self.share_bits)
+        return flux(self.exponent, self.leak, self.share_bits, sees_residues=self.sees_residues)
 
 
 @lru_cache(maxsize=64)
@@ -66,7 +72,7 @@ def face_constants(program: Program) -> FaceConstants | None:
     }
     integers = {name: number for name, number in numbers.items() if isinstance(number, int)}
     try:
-        constants = FaceConstants(**integers)
+        constants = FaceConstants(**integers, sees_residues=LOW in program.ports)
         return constants if constants.program == program else None
     except (TypeError, UsageError):
         return None  # no exponent, or an invalid one
@@ -82,6 +88,7 @@ UNDECLARED = frozenset(
     {
         *("arrival", "mass_before", "current_before", "residue_before"),
         *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+        *("correction", "corrected"),
         *("source_positive", "target_positive", "source_gives", "target_gives"),
     }
 )
@@ -125,12 +132,15 @@ activation = asr(positive, {shift})
 send activation""")
 
 
-def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | None = None) -> Program:
+def flux(
+    threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | None = None, *, sees_residues: bool = False
+) -> Program:
     """C-LIF flux compartment of a face.
 
     ::
 
         c <- sign(c) ((|c| (4096 - leak)) >> 12) + d        d = arrival + bias
+        d <- d + ((low + theta/2) >> F)                     if it sees residues
         k, r <- fire(r + c)                                 with theta = 2^F
         k <- min(max(k, -share(target)), share(source))     with a limiter; share(m) = max(m, 0) >> s
 
@@ -143,21 +153,32 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
     share_shift : int, optional
         ``s`` of the limiter. The face then has the ports ``source_mass`` and ``target_mass`` for the masses at both
         ends. An end is a reservoir without limit if its parameter ``source_open`` or ``target_open`` is not 0.
+    sees_residues : bool
+        Whether the face has the port ``low`` for weighted residues, and sends its own residue besides its packet.
     """
     limited = share_shift is not None
     keeps = leak != MEMORYLESS
-    ports = "arrival, source_mass, target_mass" if limited else "arrival"
+    seen = (LOW,) if sees_residues else ()
+    ports = ", ".join(("arrival", *seen, *(("source_mass", "target_mass") if limited else ())))
     parameters = "bias, source_open, target_open" if limited else "bias"
     states = "current_before, residue_before" if keeps else "residue_before"
     lines = [f"neuron flux({ports}; {states}; {parameters})", "drive = add(arrival, bias)"]
+    driven = "drive"
+    if sees_residues:
+        lines += [
+            f"raised = add({LOW}, {1 << threshold_exponent >> 1})",
+            f"correction = asr(raised, {threshold_exponent})",
+            f"{'corrected' if keeps else 'current'} = add(drive, correction)",
+        ]
+        driven = "corrected"
     if keeps:
         lines += [
             "size = abs(current_before)",
             f"kept_size = mul_shr(size, {MEMORYLESS - leak}, {LEAK_BITS})",
             "kept = copysign(kept_size, current_before)",
-            "current = add(kept, drive)",
+            f"current = add(kept, {driven})",
         ]
-    else:
+    elif not sees_residues:
         lines += ["current = add(drive, 0)"]
     fired = "fired" if limited else "packet"
     lines += ["potential = add(residue_before, current)", f"{fired}, residue = fire(potential, {threshold_exponent})"]
@@ -170,7 +191,8 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
             ]
         lines += ["least = neg(target_gives)", "lifted = max(fired, least)", "packet = min(lifted, source_gives)"]
     keep = "current_before = current, residue_before = residue" if keeps else "residue_before = residue"
-    return parse("\n".join([*lines, f"keep {keep}", "send packet"]))
+    send = "packet, residue" if sees_residues else "packet"
+    return parse("\n".join([*lines, f"keep {keep}", f"send {send}"]))
 
 
 def sigma_delta(send_threshold: int, shift: int) -> Program:

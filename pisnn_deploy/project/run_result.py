@@ -15,6 +15,7 @@ from pisnn_deploy.graph import Field, IntegerGraph
 from pisnn_deploy.project.law_solution import law_errors
 from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.simulation import Simulation
+from pisnn_deploy.runs.reading import last_values
 
 _RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
 """The Python distribution that each backend uses."""
@@ -91,7 +92,7 @@ def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None
             "reference": exact.basis,
             "time": int(trace.step[-1]) * graph.time_step,
         }
-    distance = relative_l2(graph.values(trace.mass[-1]), simulation.reference) if trace.step.size else None
+    distance = relative_l2(last_values(graph, simulation.run), simulation.reference) if trace.step.size else None
     if distance is None:
         return None
     return {

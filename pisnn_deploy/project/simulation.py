@@ -25,6 +25,7 @@ from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of, starting_from
+from pisnn_deploy.graph.residues import sees_residues
 from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solution
@@ -358,6 +359,7 @@ def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
         "ledger": trace.ledger,
         "transported": trace.transported,
         "in_flight": trace.in_flight,
+        **({"residue": run.end.residue} if run.end is not None and sees_residues(graph) else {}),
         "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
     }
 

@@ -11,7 +11,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import is_installed, lack_of, lava_runs_here, require
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import LATE, Trait, refuse
+from pisnn_deploy.graph.traits import LATE, SEEING, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.runs.states import require_fit
 
@@ -39,7 +39,7 @@ class Backend:
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE,)),
+    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE, SEEING)),
     "fast": Backend("pisnn_deploy.runs.fast", has_faults=True),
     "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime")),
     "torch": Backend("pisnn_deploy.runs.torch", ("torch",)),

@@ -115,7 +115,7 @@ class ReferenceStepper:
                 )
                 self._audit.observe_flux(step, packets, current, residue, firing=True, number=number)
             self._audit.observe_membranes(step + 1, state.mass, absorbing=True)
-            self._count.add(step + 1, state, sends=step + 1 < self._steps)
+            self._count.add(step + 1, state, self._now.residue, sends=step + 1 < self._steps)
             self._now = RunState(
                 step + 1,
                 state.mass,
@@ -324,6 +324,7 @@ class _EventCount:
         self._columns = columns_of(graph)
         self._delta = graph.coding == "delta"
         self._outputs = {(synapse.source, synapse.output) for synapse in graph.synapses}
+        self._residues = {name for name, output in graph.heard_again if (name, output) in self._outputs}
         self._last: Sends = {}
 
     @cached_property
@@ -342,10 +343,18 @@ class _EventCount:
         if not self._last:
             self._last = self._sends(mass, step)
 
-    def add(self, step: int, state: State, *, sends: bool) -> None:
-        """Count the packets of a state, and what it sends if there is a next PDE step."""
+    def add(self, step: int, state: State, residue: Integers, *, sends: bool) -> None:
+        """Count the packets of a state, and what it sends if there is a next PDE step.
+
+        Parameters
+        ----------
+        residue : int64 array [channels]
+            Residues before the PDE step; channels that send theirs send the change.
+        """
         for channels in self._columns.channels:
             self._add(channels.population, state.packets[channels.part])
+            if channels.population in self._residues:
+                self._add(channels.population, (state.residue - residue)[channels.part])
         masses = self._masses(state.mass)
         if self._delta:
             for holder, (mass,) in self._changes(masses).items():

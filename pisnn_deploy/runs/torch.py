@@ -105,6 +105,7 @@ class Network:
 
     def __init__(self, graph: IntegerGraph) -> None:
         populations = [graph.population(name) for name in graph.depths]
+        self._again = graph.heard_again
         self._answering = [p for p in populations if p.name not in graph.holders]
         self._holders = [p for p in populations if p.name in graph.holders]
         self._parameters = {
@@ -146,7 +147,8 @@ class Network:
         for port in population.program.ports:
             ports[port] = torch.zeros(population.size, dtype=torch.int64)
             for source, output, matrix in self._heard[name, port]:
-                ports[port] = ports[port] + matrix @ sends[source][output].expand(matrix.shape[1])
+                sent = states[name][self._again[name, output]] if source == name else sends[source][output]
+                ports[port] = ports[port] + matrix @ sent.expand(matrix.shape[1])
         return run_program(population.program, Tensors(), {**ports, **states[name], **self._parameters[name]})
 
 

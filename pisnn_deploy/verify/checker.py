@@ -31,6 +31,7 @@ from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_layout, medium_stability
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
 from pisnn_deploy.verify.ranges import intervals
+from pisnn_deploy.verify.residues import seen_residues
 from pisnn_deploy.verify.spans import Unbounded
 from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import fluxes
@@ -204,6 +205,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         laid = Blocks(layer.weight, faces).rows
         if (stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).entries:
             yield f"the synapses from {graph.chain[number]} differ from the operator's weights"
+    yield from seen_residues(graph)
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
     for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, graph.chain[1]), rows), strict=True):
@@ -314,7 +316,8 @@ def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None])
         yield "a reservoir is outside the claimed initial range, or walls are quadratic"
     if difference is not None and not Folding(graph).lines_go_on:
         yield "adjacent reservoirs differ, so differences between neighbouring cells may grow"
-    needed = rounding(lattice(graph))
+    face = face_of(graph)
+    needed = rounding(lattice(graph), 1 << face.exponent if face.sees_residues else None)
     if needed is None or needed > drift:
         yield f"rounding may move one of the {mesh.cells} cells by {needed} quanta, but the claim says {drift}"
 

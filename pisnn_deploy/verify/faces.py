@@ -35,6 +35,8 @@ class Face:
         PDE steps before an input takes effect.
     share_bits : int or None
         ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
+    sees_residues : bool
+        Whether it adds its port ``low``, divided by theta and rounded, to its input, and sends its residue.
     """
 
     exponent: int
@@ -42,6 +44,7 @@ class Face:
     leak: int
     steps_late: int
     share_bits: int | None
+    sees_residues: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -108,10 +111,12 @@ def shift_in(reading: Reading) -> int | None:
 
 def _firing(reading: Reading) -> Face | None:
     """Recognise a face that fires its residue plus current, with or without a limiter."""
-    if len(reading.sends) != 1:
+    if len(reading.sends) not in (1, 2):
         return None
     sent, share_bits = _unlimited(reading, reading.sends[0])
     fired = reading.nodes[sent]
+    if reading.sends[1:] and reading.nodes[reading.sends[1]] != Node("rest", fired.values, fired.extra):
+        return None
     residue = _state_that_becomes(reading, Node("rest", fired.values, fired.extra))
     if fired.name != "fired" or residue is None:
         return None
@@ -130,7 +135,22 @@ def _firing(reading: Reading) -> Face | None:
         leak = MEMORYLESS - decay[1]
         terms = [kept_term for kept_term in terms if kept_term != term]
     exponent = _integer(fired.extra)
-    return Face(exponent, exponent, leak, 0, share_bits) if _is_drive(reading, terms) else None
+    corrections = [term for term in terms if _is_correction(reading, term, exponent)]
+    sees = len(corrections) == 1 and len(reading.sends) == 2 and share_bits is None
+    if sees:
+        terms.remove(corrections[0])
+    elif len(reading.sends) == 2:
+        return None
+    return Face(exponent, exponent, leak, 0, share_bits, sees) if _is_drive(reading, terms) else None
+
+
+def _is_correction(reading: Reading, number: int, exponent: int) -> bool:
+    """Whether a node is ``(low + theta/2) >> F``."""
+    shifted = reading.nodes[number]
+    if (shifted.name, shifted.extra) != ("asr", exponent) or "low" not in reading.ports:
+        return False
+    half = reading.numbers.get(Node("constant", (), 1 << exponent >> 1))
+    return sorted(_terms(reading, shifted.values[0])) == sorted([reading.names["low"], -1 if half is None else half])
 
 
 def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:

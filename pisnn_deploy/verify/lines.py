@@ -79,7 +79,7 @@ def linear_change(graph: IntegerGraph) -> int | None:
     if not graph.operator:
         return None
     window, spec, mesh = graph.window, graph.model_spec, graph.grid
-    if not is_memoryless(graph) or graph.operator[0].weight.sum():
+    if not is_memoryless(graph) or face_of(graph).sees_residues or graph.operator[0].weight.sum():
         return None
     if not (Folding(graph).quadratic or Folding(graph).lines_go_on):
         return None

@@ -15,12 +15,8 @@ from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, linear_change, steepest
 from pisnn_deploy.verify.programs import Reading, read
 from pisnn_deploy.verify.spans import WORD_BITS, Span, Spans, TooWide, Unbounded
-from pisnn_deploy.verify.stored import rows_of, stored_rows
-
-Whole = NDArray[np.int64] | NDArray[np.object_]
-"""Integers in 64-bit words, or Python integers."""
-EXACT = 1 << 62
-"""Adding two integers below this size does not wrap."""
+from pisnn_deploy.verify.stored import stored_rows
+from pisnn_deploy.verify.sums import Ends, Weights, Whole, added, narrowed
 
 Spread = dict[tuple[str, str], Span]
 """Interval of each quantity of each population and synapse."""
@@ -28,6 +24,7 @@ Spread = dict[tuple[str, str], Span]
 UNDECLARED = {
     *("arrival", "mass_before", "current_before", "residue_before"),
     *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+    *("correction", "corrected"),
     *("source_positive", "target_positive", "source_gives", "target_gives"),
 }
 """Values without a declared width, because other declared values bound them."""
@@ -49,11 +46,13 @@ def intervals(graph: IntegerGraph) -> Spread:
     known: Spread = {}
     payloads: dict[tuple[str, int], Span] = {}
     packets = {(channels.population, channels.output) for channels in graph.channels}
+    channels = {name for name, _ in packets}
     for name, ranges in _populations(graph).items():
         known |= {(name, quantity): span for quantity, span in ranges.declared.items()}
         for output, (lows, highs) in enumerate(ranges.sent):
             low, high = int(lows.min()), int(highs.max())
-            is_change = graph.coding == "delta" and (name, output) not in packets
+            # Channels send changes of their residues with either coding.
+            is_change = (graph.coding == "delta" or name in channels) and (name, output) not in packets
             payloads[name, output] = (low - high, high - low) if is_change else (low, high)
     for field_ in graph.fields:
         carried = _carried(graph, field_, payloads)
@@ -84,10 +83,6 @@ def mass_interval(field_: Field) -> Span:
     if int(field_.inverse_volume.max()) == 1:
         return window.lower, window.upper
     return min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1)
-
-
-Ends = tuple[Whole, Whole]
-"""Lower and upper ends of an interval for each neuron."""
 
 
 @dataclass
@@ -121,16 +116,28 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
             if source in graph.holders:
                 part = _mass_sums(graph.field_of(source), weights)
                 part = _steep(graph, population, neurons, synapses, part) if graph.operator else part
+            elif source == population.name:
+                half = rest_sent(reading, output)
+                ends = (np.full(weights.columns.size, end, np.int64) for end in (-half, half))
+                part = weights.sums(*ends)
             else:
                 place = known[source].place[weights.columns]
                 if place.min(initial=0) < 0:
                     raise Unbounded(f"{population.name} has inputs from neurons of {source} at other faces")
                 lows, highs = known[source].sent[output]
                 part = weights.sums(lows[place], highs[place])
-            inputs[port] = _added(inputs[port][0], part[0]), _added(inputs[port][1], part[1])
+            inputs[port] = added(inputs[port][0], part[0]), added(inputs[port][1], part[1])
         inputs |= {name: (values[neurons],) * 2 for name, values in population.parameters.items()}
         known[population.name] = _run(graph, population, reading, inputs, neurons)
     return known
+
+
+def rest_sent(reading: Reading, output: int) -> int:
+    """Largest absolute residue that a channel sends; residues start at 0 and are rests of ``fire`` later."""
+    node = reading.nodes[reading.sends[output]]
+    if node.name != "rest":
+        raise Unbounded("channels hear a value of channels that is not the rest of `fire`")
+    return 1 << int(str(node.extra)) >> 1
 
 
 def _steep(
@@ -143,7 +150,7 @@ def _steep(
         steep = steepest(graph, folding, int(neurons[number]) * faces // population.size, row)
         if steep is not None:
             lows[number], highs[number] = max(lows[number], steep[0]), min(highs[number], steep[1])
-    return _narrowed(lows), _narrowed(highs)
+    return narrowed(lows), narrowed(highs)
 
 
 def _into(graph: IntegerGraph, population: Population) -> dict[tuple[str, str, int], list[Synapse]]:
@@ -167,7 +174,8 @@ def _run(
 
     Channels that send to holders alone are analysed once per distinct parameters.
     """
-    alone = not any(s.source == population.name and s.target not in graph.holders for s in graph.synapses)
+    others = {*graph.holders, population.name}
+    alone = not any(s.source == population.name and s.target not in others for s in graph.synapses)
     windows = [graph.field_of(c.source_holder).window for c in graph.channels if c.population == population.name]
     current = windows[0].current if windows else None
     # States of a delayed program start with its first inputs.
@@ -198,7 +206,7 @@ def _run(
         for output, number in zip(sent, reading.sends, strict=True):
             output.append(values.of(number))
     ends_of = (np.array(spans, np.object_).reshape(-1, 2).T for spans in sent)
-    ranges.sent = tuple((_narrowed(low)[member], _narrowed(high)[member]) for low, high in ends_of)
+    ranges.sent = tuple((narrowed(low)[member], narrowed(high)[member]) for low, high in ends_of)
     return ranges
 
 
@@ -272,56 +280,6 @@ def _spans(reading: Reading, inputs: dict[str, Span], starts: Mapping[str, Span]
 def _hull(spans: Iterable[Span]) -> Span:
     lows, highs = zip(*spans, strict=True)
     return min(lows), max(highs)
-
-
-class Weights:
-    """Nonzero stored weights into some neurons, row by row.
-
-    Parameters
-    ----------
-    synapses : list of Synapse
-        Synapses whose weights between two neurons add up.
-    neurons : int64 array [rows]
-        Number of each row's target neuron.
-    """
-
-    def __init__(self, synapses: list[Synapse], neurons: NDArray[np.int64]) -> None:
-        total = rows_of(synapses, neurons)
-        self.columns, self._weights, self._starts = total.columns, total.values, total.starts
-
-    def sums(self, lows: Whole, highs: Whole, divisors: NDArray[np.int64] | None = None) -> Ends:
-        """Interval of each row's weighted sum, from an interval for each weight.
-
-        Divisors divide the products, which are then rounded outwards.
-        """
-        weights: Whole = self._weights
-        ends = [_largest(lows), _largest(highs)]
-        if _largest(weights) * max(ends) * max(1, weights.size) >= EXACT:
-            weights = weights.astype(np.object_)  # Python integers do not wrap
-        products = weights * lows, weights * highs
-        low, high = np.minimum(*products), np.maximum(*products)
-        if divisors is not None:
-            low, high = low // divisors, -(-high // divisors)
-        zero = np.zeros(1, low.dtype)
-        sums = (np.diff(np.concatenate([zero, np.cumsum(part)])[self._starts]) for part in (low, high))
-        lower, upper = sums
-        return lower, upper
-
-
-def _largest(values: Whole) -> int:
-    """Largest absolute value."""
-    return max(-int(values.min()), int(values.max())) if values.size else 0
-
-
-def _narrowed(values: Whole) -> Whole:
-    """Convert to 64-bit words if all integers fit."""
-    return values.astype(np.int64) if _largest(values) < EXACT else values
-
-
-def _added(a: Whole, b: Whole) -> Whole:
-    if _largest(a) + _largest(b) >= EXACT:
-        a, b = a.astype(np.object_), b.astype(np.object_)
-    return np.asarray(a + b)
 
 
 def _mass_sums(field_: Field, weights: Weights) -> Ends:

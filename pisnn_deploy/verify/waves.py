@@ -41,10 +41,10 @@ def lattice(graph: IntegerGraph) -> Spectrum:
     return np.fft.fftn(kernel[tuple(np.ix_(*((-np.arange(n)) % n for n in period)))] / (1 << face_of(graph).exponent))
 
 
-def drift(gain: Spectrum) -> int | None:
+def drift(gain: Spectrum, theta: int | None = None) -> int | None:
     """Bound of accumulated rounding, in quanta: half of ``2 axes + sum_j |K^j (1 - K) D|``; None without a bound.
 
-    Terms at powers of two bound the sum.
+    With a `theta`, faces see residues, and the terms are ``|K^j D| / theta``. Terms at powers of two bound the sum.
 
     The derivation is in docs/explanation/compiler.md.
     """
@@ -54,7 +54,8 @@ def drift(gain: Spectrum) -> int | None:
     waves = np.meshgrid(*(np.fft.fftfreq(n) for n in gain.shape), indexing="ij")
     total, power, steps = 2.0 * gain.ndim, np.ones_like(gain), 0
     while steps < 1 << 50:
-        term = sum(np.abs(np.fft.ifftn(power * gain * (np.exp(2j * np.pi * wave) - 1))).sum() for wave in waves)
+        left_over = gain if theta is None else np.full_like(gain, 1 / theta)
+        term = sum(np.abs(np.fft.ifftn(power * left_over * (np.exp(2j * np.pi * wave) - 1))).sum() for wave in waves)
         flat = power.copy()
         flat.flat[0] = 0
         left = np.abs(np.fft.ifftn(flat)).sum() if steps else 1.0

@@ -27,5 +27,5 @@ def test_other_kernels_need_linear_fluxes() -> None:
 
 
 def test_an_unknown_choice_of_kernels_is_refused() -> None:
-    with pytest.raises(UsageError, match="`kernels` 'all': expected one of near, any"):
+    with pytest.raises(UsageError, match="`kernels` 'all': expected one of near, any, long"):
         pd.compile("heat1d", kernels="all")  # type: ignore[arg-type]

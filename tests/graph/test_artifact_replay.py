@@ -20,6 +20,7 @@ from models_under_test import (
     hidden_model,
     oscillating_model,
     plane_model,
+    seeing_box,
     stock_box,
 )
 from reference_runs import reference_run
@@ -66,6 +67,10 @@ def test_the_program_of_the_page_replays_a_run_of_stock_processes(tmp_path: Path
 @pytest.mark.parametrize("boundary", ["periodic", "x=no-flux y=dirichlet=1,0.5"])
 def test_the_program_of_the_page_replays_a_run_on_a_plane(boundary: str, tmp_path: Path) -> None:
     assert_replayed(compiled_box(plane_model(), (5, 6), boundary), tmp_path)
+
+
+def test_the_program_of_the_page_replays_a_run_of_faces_that_see_residues(tmp_path: Path) -> None:
+    assert_replayed(seeing_box(heat_model(leak=900), (9,), "dirichlet=0.5,1.5"), tmp_path)
 
 
 @pytest.mark.parametrize("boundary", ["no-flux", "dirichlet=0,0.5"])

@@ -32,7 +32,7 @@ def test_every_neuron_is_there_with_its_text() -> None:
         neurons.membrane(),
         neurons.rectifier(8),
         neurons.flux(8),
-        neurons.flux(8, 8, 8),
+        neurons.flux(8, 8, 8, sees_residues=True),
         neurons.sigma_delta(8, 8),
     ]
 

@@ -23,7 +23,7 @@ from pisnn_deploy.graph.shape import incidence
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import Mesh, structured_mesh
 from pisnn_deploy.programs import Operation, Program, Result, parse, run
-from pisnn_deploy.programs.neurons import FaceConstants, flux
+from pisnn_deploy.programs.neurons import LOW, FaceConstants, flux
 from pisnn_deploy.programs.whole import Whole
 
 Integers = NDArray[np.int64]
@@ -232,8 +232,11 @@ def random_graph(seed: int) -> IntegerGraph:
 
 
 def runnable_graph(seed: int, cells: int | None = None) -> IntegerGraph:
-    """One to three fields and what every backend runs: random stateless populations, and C-LIF channels behind them."""
-    rng = np.random.default_rng(seed)
+    """One to three fields and what every backend runs: random stateless populations, and C-LIF channels behind them.
+
+    Some channels see residues.
+    """
+    rng, seeing = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     drawn_cells = int(rng.integers(3, 6))
     mesh = ring(drawn_cells if cells is None else cells)
     fields = [field_on(mesh, f"u{number}", int(rng.integers(0, 3))) for number in range(int(rng.integers(1, 4)))]
@@ -242,6 +245,10 @@ def runnable_graph(seed: int, cells: int | None = None) -> IntegerGraph:
 
     def join(target: Population) -> None:
         for port in target.program.ports:
+            if port == LOW:
+                weights = seeing.integers(-3, 4, (target.size, target.size))
+                synapses.append(synapse(target.name, target.name, weights, port, 1))
+                continue
             for number in rng.choice(len(populations), min(len(populations), int(rng.integers(1, 3))), replace=False):
                 source = populations[number]
                 weights = rng.integers(-3, 4, (target.size, source.size))
@@ -259,7 +266,8 @@ def runnable_graph(seed: int, cells: int | None = None) -> IntegerGraph:
     carriers = []
     for number in range(int(rng.integers(1, 4))):
         size = int(rng.integers(1, 6))
-        program = flux(int(rng.integers(4, 10)), int(rng.choice([4096, 3000, 400])))
+        exponent, leak = int(rng.integers(4, 10)), int(rng.choice([4096, 3000, 400]))
+        program = flux(exponent, leak, sees_residues=bool(seeing.random() < 0.4))
         population = Population(f"c{number}", size, program, {"bias": rng.integers(-50, 50, size)})
         join(population)
         carriers.append(population)
@@ -367,7 +375,12 @@ class InPythonIntegers:
         arrived = [dict.fromkeys(population.program.ports, 0) for _ in range(population.size)]
         for synapse, weights in self._weights:
             if synapse.target == population.name:
-                sent = [values[synapse.output] for values in sends[synapse.source]]
+                if synapse.source == population.name:  # arrives one PDE step later
+                    becomes = dict(zip(population.program.after, population.program.states, strict=True))
+                    state = becomes[population.program.sends[synapse.output]]
+                    sent = [neuron[state] for neuron in states[population.name]]
+                else:
+                    sent = [values[synapse.output] for values in sends[synapse.source]]
                 for neuron, row in zip(arrived, weights, strict=True):
                     neuron[synapse.port] += sum(w * a for w, a in zip(row, sent, strict=True))
         parameters = population.parameters.items()

@@ -127,6 +127,15 @@ def compiled(
     return compiled_box(model or heat_model(), (cells,), boundary, coding, limiter)
 
 
+def seeing_box(
+    model: Model | None = None, shape: tuple[int, ...] = (16,), boundary: str = "periodic", coding: Coding = "delta"
+) -> IntegerGraph:
+    """A model compiled for a small box, whose faces see residues."""
+    sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi2")
+    options = CompileOptions(Lower(shape, sides), profile, GraphOptions(coding=coding, residues="seen"))
+    return compile_once(model or heat_model(), options)
+
+
 def stock_box(
     model: Model | None = None, shape: tuple[int, ...] = (16,), boundary: str = "periodic", send_threshold: int = 1
 ) -> IntegerGraph:

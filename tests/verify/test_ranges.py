@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from graphs_by_hand import synapse
 
-from pisnn_deploy.verify.ranges import Weights
+from pisnn_deploy.verify.sums import Weights
 
 
 @pytest.mark.parametrize("size", [10, 1 << 40, 1 << 62])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -83,6 +83,8 @@ class Followed:
     ----------
     mass : int64 array [cells]
         Masses at the end, or where the run left the operating window.
+    residue : int64 array [channels]
+        Residues there; empty if a width was exceeded or the run did not begin.
     step : int
         Number of PDE steps run.
     departure : str
@@ -98,6 +100,7 @@ class Followed:
     departure: str
     overflowed: bool
     starts_inside: bool = True
+    residue: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
@@ -126,7 +129,8 @@ def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
             outside = departure(graph, state)
     except OverflowViolation as violation:
         return Followed(mass, step, overflow_text(graph, violation), True)
-    return Followed(mass, step, f"{outside} at PDE step {step}" if outside else "", False)
+    text = f"{outside} at PDE step {step}" if outside else ""
+    return Followed(mass, step, text, False, residue=state.residue)
 
 
 def overflow_text(graph: IntegerGraph, violation: OverflowViolation) -> str:

@@ -27,8 +27,9 @@ Floats = NDArray[np.float64]
 
 LARGEST_WEIGHT = 127
 """One synapse of mixed signs holds it."""
-SHORTEST_STEP, LONGEST_STEP = 0.9, 2.0
-"""Time steps of diffusive candidates, in units of the trained kernel's."""
+SHORTEST_STEP = {"any": 0.9, "long": 4 / 3}
+LONGEST_STEP = 2.0
+"""Time steps of candidates, in units of the trained kernel's: the shortest by the choice of kernels."""
 OUTERMOST = 12
 """Largest weight at the outermost offset of a diffusive kernel; the next one may be three times as large."""
 MOST_CANDIDATES = 1 << 19
@@ -45,7 +46,9 @@ the inverse of `NO_DIFFUSION`."""
 NO_DIFFUSION = 1e-4
 
 
-def free_kernels(spec: ModelSpec, trained: Floats, exponent: int, spacing: float) -> Integers:
+def free_kernels(
+    spec: ModelSpec, trained: Floats, exponent: int, spacing: float, shortest: float = SHORTEST_STEP["any"]
+) -> Integers:
     """Integer kernels with the symmetry and the moments of an equation, the most accurate first.
 
     Parameters
@@ -58,6 +61,8 @@ def free_kernels(spec: ModelSpec, trained: Floats, exponent: int, spacing: float
         Kernels are in units of ``2^-exponent``.
     spacing : float
         Cell width.
+    shortest : float
+        Shortest time step of a kernel, in units of the trained one's.
 
     Returns
     -------
@@ -67,13 +72,13 @@ def free_kernels(spec: ModelSpec, trained: Floats, exponent: int, spacing: float
     if spec.transverse:
         return np.zeros((0, trained.size), np.int64)
     if spec.equation == "advection-diffusion":
-        kernels = _advective(spec, flux_moments(trained, spec.positions)[0], exponent, spacing)
+        kernels = _advective(spec, flux_moments(trained, spec.positions)[0], exponent, spacing, shortest)
     else:
-        kernels = _diffusive(spec, flux_moments(trained, spec.positions)[1], exponent)
+        kernels = _diffusive(spec, flux_moments(trained, spec.positions)[1], exponent, shortest)
     best: dict[tuple[int, ...], None] = {}
-    for shortest in WAVES:
+    for shortest_wave in WAVES:
         errors = [
-            symbol_error(part / 2.0**exponent, spec, spacing, shortest=shortest, may_persist=True)
+            symbol_error(part / 2.0**exponent, spec, spacing, shortest=shortest_wave, may_persist=True)
             for part in np.array_split(kernels, max(1, len(kernels) // CHUNK))
         ]
         error = np.concatenate(errors) if len(kernels) else np.zeros(0)
@@ -105,12 +110,12 @@ def _odd_product(odd: int) -> int:
     return math.prod(range(odd, 0, -2))
 
 
-def _diffusive(spec: ModelSpec, trained: float, exponent: int) -> Integers:
+def _diffusive(spec: ModelSpec, trained: float, exponent: int, shortest: float) -> Integers:
     """Odd kernels: the first weight follows from the first moment, the second one from the third."""
     half, one, unit = spec.half_width, 1 << exponent, spec.weight_unit
     offsets = np.arange(half) + 0.5
     power = 2 if spec.equation == "laplace" else 1  # of the time step in the first moment
-    least, most = (max(1, round(part**power * trained * one)) for part in (SHORTEST_STEP, LONGEST_STEP))
+    least, most = (max(1, round(part**power * trained * one)) for part in (shortest, LONGEST_STEP))
     outer = [range(-OUTERMOST, 3 * OUTERMOST + 1), *(range(-(OUTERMOST // 3), OUTERMOST + 1),) * (half - 3)]
     ranges = [range(least, most + 1), *outer[: max(0, half - 2)], range(-1, 2)]
     axes = [np.array(values, np.int64) for values in ranges]
@@ -134,7 +139,7 @@ def _diffusive(spec: ModelSpec, trained: float, exponent: int) -> Integers:
     return np.concatenate([right_side[:, ::-1], -right_side], axis=1)
 
 
-def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float) -> Integers:
+def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float, shortest: float) -> Integers:
     """Kernels whose two moments are exact; the two weights beside the face follow from the others."""
     positions, one = spec.positions[0], 1 << exponent
     doubled = np.rint(2 * positions).astype(np.int64)
@@ -144,7 +149,7 @@ def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float) -
     if len(changes) > MOST_CANDIDATES:
         changes = np.zeros((1, others.size), np.int64)
     kernels = [np.zeros((0, positions.size), np.int64)]
-    for zeroth, first in moments_of_advection(spec, trained, exponent, spacing):
+    for zeroth, first in moments_of_advection(spec, trained, exponent, spacing, shortest):
         courant = zeroth / one
         number = -first / (2 * one) - courant**2 / 2
         powers = range(positions.size)
@@ -159,13 +164,17 @@ def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float) -
     return np.unique(np.concatenate(kernels), axis=0)
 
 
-def moments_of_advection(spec: ModelSpec, trained: float, exponent: int, spacing: float) -> list[tuple[int, int]]:
+def moments_of_advection(
+    spec: ModelSpec, trained: float, exponent: int, spacing: float, shortest: float = SHORTEST_STEP["any"]
+) -> list[tuple[int, int]]:
     """Integer sums ``sum w`` and ``sum 2 w x`` with which an advective kernel has the model's diffusivity.
 
     Parameters
     ----------
     trained : float
         Courant number of the trained kernel; the pairs with the nearest ones are returned.
+    shortest : float
+        Least Courant number, in units of the trained one.
 
     Returns
     -------
@@ -174,7 +183,7 @@ def moments_of_advection(spec: ModelSpec, trained: float, exponent: int, spacing
     """
     one, wanted = 1 << exponent, Fraction(spec.diffusivity) / (Fraction(spec.velocity) * Fraction(spacing))
     pairs = []
-    for zeroth in range(1, one + 1):
+    for zeroth in range(max(1, math.ceil(shortest * trained * one)), one + 1):
         courant = Fraction(zeroth, one)
         exact = -2 * one * (courant**2 / 2 + wanted * courant)
         first = 2 * round((exact - zeroth) / 2) + zeroth

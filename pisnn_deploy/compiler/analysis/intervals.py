@@ -278,8 +278,10 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
     further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
+    of_alike = [heard._replace(weights=heard.weights.rows(alike)) for heard in further]
     arrivals = {
-        heard.port: _from_holders(graph, heard._replace(weights=heard.weights.rows(alike))) for heard in further
+        heard.port: _of_residues(graph, heard) if heard.source == population.name else _from_holders(graph, heard)
+        for heard in of_alike
     }
     yield replace(last, parameters={**last.parameters, **others}, from_holders={**last.from_holders, **arrivals})
 
@@ -295,12 +297,14 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
         for heard in into:
             if heard.source in graph.holders:
                 _add(arrivals, heard.port, _from_holders(graph, heard))
+            elif heard.source == population.name:
+                _add(arrivals, heard.port, _of_residues(graph, heard))
         yield Stage(
             population.name,
             population.program,
             population.parameters,
             arrivals,
-            tuple(heard for heard in into if heard.source not in graph.holders),
+            tuple(heard for heard in into if heard.source not in (*graph.holders, population.name)),
             limits_of(fields[population.name].window) if population.name in fields else {},
             _starts(population),
             population.size,
@@ -329,6 +333,17 @@ def _from_holders(graph: IntegerGraph, heard: Heard) -> Ends:
     if ledgers.size:
         raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, but nothing bounds it")
     return holder_rows(weights, field.window, field.inverse_volume)
+
+
+def _of_residues(graph: IntegerGraph, heard: Heard) -> Ends:
+    """What residues after `fire` can add up to: they start at 0 and are within half of theta of it."""
+    program = graph.population(heard.source).program
+    sent = program.sends[heard.output]
+    rests = [int(o.operands[-1]) for o in program.operations if o.name == "fire" and o.results[1] == sent]
+    if not rests:
+        raise Unbounded(f"{heard.source}: {sent} is heard by others, but no `fire` bounds it")
+    half = np.full(heard.weights.shape[1], 1 << rests[0] >> 1, np.int64)
+    return _through(heard, (-half, half), heard.source)
 
 
 def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:

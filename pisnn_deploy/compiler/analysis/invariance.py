@@ -5,6 +5,11 @@ back. Summed by parts over all PDE steps, masses differ from those without round
 
     (2 axes + sum_j |P^j (I - P) D|) / 2        |.| the largest absolute row sum, residues within theta / 2 of 0
 
+Faces that see residues move the whole field ``v = m + D r / theta``: ``theta v' = theta P v + D e`` with what their
+corrections are rounded by, ``e`` within 1/2 of 0. Then masses differ from those without rounding by at most::
+
+    (2 axes + sum_j |P^j D| / theta) / 2
+
 With reflecting walls the field extends to a periodic lattice on which ``P`` is the convolution with one kernel ``K``.
 If ``K`` is nonnegative and sums to 1, the terms do not grow with j, so those at powers of two bound all the others;
 beyond ``J`` each ``J`` terms shrink by ``q = |K^J - mean|_1``.
@@ -68,13 +73,15 @@ def lattice_kernel(weight: NDArray[np.int64], positions: Floats, shape: tuple[in
     return kernel
 
 
-def rounding_drift(kernel: NDArray[np.int64], theta: int) -> int | None:
+def rounding_drift(kernel: NDArray[np.int64], theta: int, *, sees_residues: bool = False) -> int | None:
     """Most quanta by which rounding can move a cell, over any number of PDE steps.
 
     Parameters
     ----------
     kernel : int64 array
         ``D W`` on the extended lattice.
+    sees_residues : bool
+        Whether faces correct their drive by the residues near them.
 
     Returns
     -------
@@ -88,7 +95,7 @@ def rounding_drift(kernel: NDArray[np.int64], theta: int) -> int | None:
         return None
     axes = tuple(range(kernel.ndim))
     spectrum = np.fft.rfftn(update / theta, axes=axes)
-    change = 1 - spectrum
+    change = np.full_like(spectrum, 1 / theta) if sees_residues else 1 - spectrum
     faces = []
     for axis, count in enumerate(kernel.shape):
         face = np.zeros(kernel.shape)

@@ -171,12 +171,14 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
 def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[str, int], Interval]:
     """Largest payload of each output of each population."""
     packets = {(channels.population, channels.output) for channels in graph.channels}
+    channels = {name for name, _ in packets}
     payloads: dict[tuple[str, int], Interval] = {}
     for name, intervals in ranges.items():
         for output, value in enumerate(graph.population(name).program.sends):
             sent = intervals.values[value]
             spread = sent.upper - sent.lower
-            is_value = graph.coding != "delta" or (name, output) in packets
+            # Channels send changes of their residues with either coding.
+            is_value = (name, output) in packets or (graph.coding != "delta" and name not in channels)
             payloads[name, output] = sent if is_value else Interval(-spread, spread)
     for field in graph.fields:
         change = _largest_change(graph, field, payloads) if graph.coding == "delta" else 0
@@ -224,7 +226,12 @@ def _linear_change(graph: IntegerGraph) -> int | None:
     if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
         return None
     face = face_constants(graph.sole_channels.program)
-    if face is None or (face.leak, face.share_bits, face.is_late) != (MEMORYLESS, None, False):
+    if face is None or (face.leak, face.share_bits, face.is_late, face.sees_residues) != (
+        MEMORYLESS,
+        None,
+        False,
+        False,
+    ):
         return None
     if not (graph.model_spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.sole_field.reservoirs)):
         return None

@@ -16,6 +16,7 @@ from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UnstableError
 from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.residues import values_with_residues
 from pisnn_deploy.physics.problems import Problem, problem
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ class Measure:
             return graph
         longest = CELL_GRAPH_STEPS if isinstance(self.floating, CellGraph) else CELL_STEPS
         steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
-        mass = self._run(graph, start, steps)
-        if mass is None:
+        values = self._run(graph, start, steps)
+        if values is None:
             return graph
-        integer = self.error(graph.values(mass), steps * graph.time_step, start)
+        integer = self.error(values, steps * graph.time_step, start)
         quantisation = replace(
             graph.quantisation,
             steps=steps,
@@ -132,15 +133,17 @@ class Measure:
         offset = middle - factor * (float(initial.max()) + float(initial.min())) / 2
         return Start(factor, offset, graph.mass(factor * initial + offset))
 
-    def _run(self, graph: IntegerGraph, start: Start, steps: int) -> Integers | None:
-        """Masses of the cells at the end; None if the run leaves the operating window though its stability is proved,
-        or begins outside: `pisnn_deploy.compiler.warnings` names where.
+    def _run(self, graph: IntegerGraph, start: Start, steps: int) -> NDArray[np.float64] | None:
+        """Cell values at the end, with the residues that faces see.
+
+        None if the run leaves the operating window though its stability is proved, or begins outside:
+        `pisnn_deploy.compiler.warnings` names where.
         """
         certificate = without_limiter(graph).certificate
         unproved = certificate.stability if certificate is not None and certificate.stability.status == "none" else None
         run = follow(graph, start.mass, steps)
         if not run.departure:
-            return run.mass
+            return values_with_residues(graph, run.mass, run.residue)
         if unproved is not None and (run.overflowed or (unproved.method in GROWING and run.starts_inside)):
             raise UnstableError(
                 self.name, f"{run.departure}; {unproved.details}", remedy="choose a finer mesh or another model"

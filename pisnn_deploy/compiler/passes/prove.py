@@ -160,7 +160,8 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     if mesh.reservoirs and graph.model_spec.wall == QUADRATIC:
         return None
     kernel = lattice_kernel(graph.operator[0].weight[0], graph.model_spec.positions, lattice_shape(mesh))
-    drift = rounding_drift(kernel, 1 << known_face(graph).exponent)
+    face = known_face(graph)
+    drift = rounding_drift(kernel, 1 << face.exponent, sees_residues=face.sees_residues)
     if drift is None:
         return None
     start: dict[str, Figure] = {

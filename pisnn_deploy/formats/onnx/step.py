@@ -95,6 +95,9 @@ class StepBuilder:
             sends = zip(population.program.sends, self._neurons(population, inputs, {}).sends, strict=True)
             for output, (value, sent) in enumerate(sends):
                 senders[population.name, output] = self._of_all(population, value, sent), 0
+        for part in columns.channels:
+            outputs = [output for name, output in graph.heard_again if name == part.population]
+            senders |= {(part.population, output): (state["residue"], part.first) for output in outputs}
         fired = [self._channels(part, state, senders) for part in columns.channels]
         for name, parts in zip(("packets", "current_next", "residue_next"), zip(*fired, strict=True), strict=True):
             if parts != (name,):

@@ -21,7 +21,7 @@ from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
 from pisnn_deploy.graph.parts import Part, restricted
-from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEVERAL_FIELDS, refuse
+from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEEING, SEVERAL_FIELDS, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
 
@@ -73,9 +73,9 @@ def require_divisible(graph: IntegerGraph) -> None:
     Raises
     ------
     UsageError
-        The graph has several fields, no grid, materials, or stock processes.
+        The graph has several fields, no grid, materials, stock processes, or faces that see residues.
     """
-    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE), "run it undivided")
+    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE, SEEING), "run it undivided")
 
 
 def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:

@@ -17,6 +17,7 @@ from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
+from pisnn_deploy.programs.neurons import LOW
 from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
 from pisnn_deploy.runs.kernels.places import lines_mask
 
@@ -110,11 +111,13 @@ def begins_with(population: Population) -> Integers:
 
 
 def values_of(graph: IntegerGraph, population: Population) -> dict[str, Integers]:
-    """Parameters of faces, and masks of mass ports, int64 [faces] each."""
+    """Parameters of faces, masks of mass ports, and room for what residues add up to, int64 [faces] each."""
     values, mesh = dict(population.parameters), graph.mesh
     for port, holder in ((SOURCE_MASS, mesh.source), (TARGET_MASS, mesh.target)):
         if port in population.program.ports:
             values[MASKS[port]] = np.where(holder < mesh.cells, -1, 0).astype(np.int64)
+    if LOW in population.program.ports:
+        values[LOW] = np.zeros(population.size, np.int64)
     return values
 
 
@@ -212,7 +215,7 @@ class _Writer:
         if name in self.program.parameters and name in constant:
             self.names[name] = self.numbers(constant[name])
             return []
-        if name in self.program.parameters:
+        if name in self.program.parameters or name == LOW:  # what residues add up to is computed before the step
             self.arrays.append(name)
             return [f"v_{name} = t(p{len(self.arrays) - 1}[axis, i])"]
         if name not in MASKS:
@@ -229,6 +232,8 @@ class _Writer:
         statements = Statements(NUMBA_WORDS, "v_", self.numbers, self.narrow_products)
         values = statements.write(program, self.names)
         sent = values[program.sends[0]]
+        # Other outputs are residues, which are sent if they change.
+        again = [(s, name) for s, name in zip(program.states, program.after, strict=True) if name in program.sends[1:]]
         loop = [
             *(f"v_{state} = t(s{at}[axis, i])" for at, state in states),
             *self.loads,
@@ -240,6 +245,7 @@ class _Writer:
             f"packets[axis, place + x] = {sent}",
             f"transported[axis, i] = t(transported[axis, i] + {sent})",
             f"count = t(count + (t(1) if {sent} != t(0) else t(0)))",
+            *(f"changed = t(changed + (t(1) if {values[name]} != v_{state} else t(0)))" for state, name in again),
             f"quanta = t(quanta + max({sent}, t(-{sent})))",
             *([f"line_spikes += spikes({sent}, {self.numbers.mask(self.lines)})"] if self.lines else []),
             *(bits_of(name, values[name]) for name in self.computed),
@@ -247,7 +253,7 @@ class _Writer:
         begin = [
             *(f"s{at}_t = s{at}.dtype.type" for at, _ in states),
             *(f"old{at} = t(0)" for at, _ in states),
-            "count, quanta = t(0), t(0)",
+            "count, changed, quanta = t(0), t(0), t(0)",
             *(["line_spikes = np.int64(0)"] if self.lines else []),
             *(f"b_{name} = t(0)" for name in self.computed),
         ]
@@ -255,6 +261,7 @@ class _Writer:
             "result[PACKETS] += count",
             "result[QUANTA] += quanta",
             f"result[FLUX_SPIKES] += {'line_spikes' if self.lines else 'count'}",
+            *(["result[FLUX_SPIKES] += changed"] if again else []),
             *(f"result[STATES + {2 * at}] += old{at}" for at, _ in states),
             *(comparison(name, at) for at, name in enumerate(self.computed)),
         ]

@@ -1,9 +1,9 @@
 """Kernels for any integer graph: sparse rows of synapses, in 64 bits.
 
-A PDE step has three phases: faces fire, holders collect, and the populations between them answer. Within a phase rows
-are independent, so shares of the rows can run on several threads. The functions are combined with generated code of the
-populations' programs. The audit reads stored values in separate loops, and uses the incidence of the mesh instead of
-the synapses.
+A PDE step has up to four phases: faces hear residues, faces fire, holders collect, and the populations between them
+answer. Within a phase rows are independent, so several threads may share them. The functions are combined with
+generated code of the populations' programs. The audit reads stored values in separate loops, and uses the incidence of
+the mesh instead of the synapses.
 
 The array `values` has all values that are sent between two steps: masses and ledgers, then the outputs of the
 populations between membranes and faces.
@@ -37,7 +37,7 @@ from pisnn_deploy.runs.kernels.places import (
 )
 from pisnn_deploy.runs.kernels.structured import Row, audit_run, fire_run
 
-KERNELS = ("fire", "collect", "answer", "settle", "advance", "too_steep")
+KERNELS = ("hear", "fire", "collect", "answer", "settle", "advance", "too_steep")
 PARTS = ("pisnn_deploy.runs.kernels.common", "pisnn_deploy.runs.kernels.places")
 
 
@@ -55,6 +55,17 @@ def _arrive(synapses, population, at, n, values, arrivals):
         for e in range(synapses.start[row + x], synapses.start[row + x + 1]):
             total += synapses.weight[e] * values[synapses.column[e]]
         arrivals[x] = total
+
+
+@part
+def _hear(hearing, states, begin, end):
+    """Add up the residues that faces `begin` to `end` see, if they see any."""
+    residue = states[-1]
+    for f in range(begin, min(end, hearing.start.size - 1)):
+        total = np.int64(0)
+        for e in range(hearing.start[f], hearing.start[f + 1]):
+            total += hearing.weight[e] * residue[0, hearing.face[e]]
+        hearing.low[0, f] = total
 
 
 @part
@@ -136,6 +147,11 @@ def _answer(synapses, programs, values, population, row, begin, end):
         row.result[LAYERS + population] += sent
 
 
+def hear(tables, arrays, begin, end):
+    """Add up the residues that faces `begin` to `end` see."""
+    _hear(tables[3], arrays.states, begin, end)
+
+
 def fire(tables, programs, values, arrays, buffers, begin, end, share):
     """Fire faces `begin` to `end`, and audit them."""
     row = Row(buffers.arrivals[share], buffers.before[share], buffers.results[share])
@@ -164,10 +180,11 @@ def advance(tables, programs, values, new, arrays, buffers, counters, goal):
     `goal` is the number of steps, and whether the last one is the end of the run.
     """
     steps, last_is_silent = goal
-    synapses, route, mesh = tables
+    synapses, route, mesh, hearing = tables
     row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0])
     faces, holders = mesh.ends.shape[1], mesh.start.size - 1
     for step in range(steps):
+        _hear(hearing, arrays.states, 0, faces)
         _fire(synapses, mesh, programs, values, arrays, row, 0, faces)
         _collect(route, mesh, programs[0], values, new, arrays.packets, row.result, (0, holders))
         for place in range(holders, values.size):

@@ -12,6 +12,8 @@ from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.residues import sees_residues
+from pisnn_deploy.programs.neurons import LOW
 from pisnn_deploy.runs.kernels import general, places
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import ANYWHERE, FaceText, begins_with, face_text, folded, values_of
@@ -56,6 +58,15 @@ class Incidences(NamedTuple):
     reservoir: Integers
 
 
+class Hearing(NamedTuple):
+    """Weights of the residues that faces see, and room for their sums, [1, faces]; no rows where they see none."""
+
+    start: Integers
+    face: NDArray[np.int32]
+    weight: Integers
+    low: Integers
+
+
 class Arrays(NamedTuple):
     """State of faces, [1, faces] each; `values` is separate, because its two arrays are swapped."""
 
@@ -86,12 +97,13 @@ class GeneralStepper(KernelStepper):
         of_faces = face_text(population, constant, bounded_values(graph, population), ends=ANYWHERE)
         of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
         kinds = list(dict.fromkeys(layer.text for layer in of_layers))
-        self._tables = _tables(graph, [kinds.index(layer.text) for layer in of_layers])
         self._programs = (limits_of(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
         layers_at = places.layers_at(len(population.program.states))
         self.kernels = bound(general, of_faces.text + answering(kinds), (("LAYERS", layers_at),))
         self.values, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
         size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
+        low = parameters[of_faces.arrays.index(LOW)] if LOW in of_faces.arrays else np.zeros(size, np.int64)
+        self._tables = (*_tables(graph, [kinds.index(layer.text) for layer in of_layers]), _hearing(graph, low))
         states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
         self.arrays = Arrays(
             states, parameters, np.zeros(size, np.int64), self._tables[2].ends, np.zeros(size, np.int64)
@@ -141,6 +153,7 @@ class GeneralStepper(KernelStepper):
             compiled_for(self.kernels.advance, *followed, *state, (0, False))
         else:
             states, share = (self.values, self._new, self.arrays, self._buffers), (0, 0)
+            compiled_for(self.kernels.hear, self._tables, self.arrays, 0, 0)
             compiled_for(self.kernels.fire, *followed, self.values, self.arrays, self._buffers, 0, 0, 0)
             compiled_for(self.kernels.collect, *followed, *states, share, 0)
             compiled_for(self.kernels.answer, *followed, self._new, self._buffers, 0, 0, 0, 0)
@@ -176,8 +189,10 @@ class GeneralStepper(KernelStepper):
             self._buffers,
         )
         kernels, holders = self.kernels, self._graph.sole_field.size
+        faces = self._graph.sole_channels.size
+        self._share(faces, lambda begin, end, at: kernels.hear(self._tables, arrays, begin, end))
         self._share(
-            self._graph.sole_channels.size,
+            faces,
             lambda begin, end, at: kernels.fire(*followed, values, arrays, buffers, begin, end, at),
         )
         self._share(
@@ -239,6 +254,12 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
             graph.sole_field.reservoirs,
         ),
     )
+
+
+def _hearing(graph: IntegerGraph, low: Integers) -> Hearing:
+    weights = added((s.matrix() for s in graph.into(FLUX, LOW)), (low.shape[1], low.shape[1]))
+    starts = weights.starts if sees_residues(graph) else weights.starts[:1]
+    return Hearing(starts.astype(np.int64), weights.columns.astype(np.int32), weights.values, low)
 
 
 def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], inputs: int) -> Rows:
