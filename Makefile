@@ -124,6 +124,7 @@ results: setup ## measure the zoo and its baselines for docs/results (75 minutes
 	$(BIN)/python -m benchmarks.burgers
 	$(BIN)/python -m benchmarks.goals_of_laws
 	$(BIN)/python -m benchmarks.stock
+	$(BIN)/python -m benchmarks.residues
 	$(BIN)/python -m benchmarks.results
 
 # atheris has wheels for these Pythons alone. One that makes environments goes before one that does not yet.

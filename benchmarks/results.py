@@ -277,7 +277,8 @@ def overview(everything: dict[str, Results]) -> str:
         "[quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
         "[scale.md](scale.md). Speed: [fast.md](fast.md). Millions of PDE steps: [long_horizons.md](long_horizons.md). "
         "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
-        "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Laws: [laws.md](laws.md), "
+        "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Residues that are seen, and "
+        "exact moments: [residues.md](residues.md). Laws: [laws.md](laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
         "[fuzzing.md](fuzzing.md).",
         "",

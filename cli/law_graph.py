@@ -72,7 +72,9 @@ def compiled_rows(graph: IntegerGraph) -> list[Row]:
     if error is not None:
         rows.append(("relative L2 error", f"{error:.2e} after {counted(graph.quantisation.steps, 'PDE step')}"))
     if certificate is not None:
-        rows += [(name, claim.status) for name, claim in certificate.claims.items()]
+        for name, claim in certificate.claims.items():
+            has = f": the integers have {claim.coefficients}" if claim.coefficients else ""
+            rows.append((name, f"{claim.status}{has}"))
     if placement is not None:
         cores = f"{counted(placement.cores, 'core')} on {counted(placement.chips, 'chip')}"
         rows.append(("placement", f"{cores} ({graph.profile})"))

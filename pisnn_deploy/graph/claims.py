@@ -124,7 +124,7 @@ class Claim(Stored):
         """The statement as a sentence."""
         figures = _Named(self.figures)
         if self.method in ("moments", "states", "other-law"):
-            figures["coefficients"] = self._coefficients
+            figures["coefficients"] = self.coefficients
         text = _SENTENCES[self.method].format_map(figures)
         if self.method in ("incidence", "joined-holders") and self.figures.get("reservoirs"):
             text += f"; the ledgers of {figures['reservoirs']} reservoirs cannot wrap"
@@ -149,6 +149,8 @@ class Claim(Stored):
             if "gradients" in self.figures:
                 text += f", and so are {self.figures['gradients']} diffusive fluxes at constant gradients, "
                 text += f"{self.figures.get('gradient_error', math.nan):.2%} off at most"
+            if "velocity" in self.figures:
+                text += f"; with slopes they have {self.coefficients}"
             if self.method == "trained-states":
                 text += "; other states, differences in space, and the sides, are not covered"
             else:
@@ -165,8 +167,8 @@ class Claim(Stored):
         return text
 
     @property
-    def _coefficients(self) -> str:
-        """Each coefficient of the integers, with the model's for comparison."""
+    def coefficients(self) -> str:
+        """Each coefficient of the integers, with the model's or law's for comparison; empty if there is none."""
         parts = []
         for key, name in _COEFFICIENTS:
             wanted = self.figures.get(f"wanted_{key}")

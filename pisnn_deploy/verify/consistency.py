@@ -23,6 +23,7 @@ from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.verify.laws import law_of, left_out
 from pisnn_deploy.verify.programs import Node, Reading, read, shift_of
 from pisnn_deploy.verify.stored import summed
+from pisnn_deploy.verify.transport import is_transport_right, transport, transport_errors
 
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -51,11 +52,15 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
     slopes = [*_diffusions(graph)]
     if slopes:
         expected |= {"gradients": len(slopes), "gradient_error": max(slopes)}
+    moved = _transport(graph)
+    expected |= moved
     if claim is None or claim.figures.keys() != expected.keys():
         yield "the claim differs from what the checker proved"
         return
-    counts = [name for name in expected if not name.endswith("_error")]
+    yield from transport_errors(claim.figures, moved, graph.grid.spacing[0])
+    counts = [name for name in expected if not name.endswith("_error") and name not in moved]
     is_law = max(claim.figures[name] for name in expected if name.endswith("_error")) <= LARGEST_ERROR
+    is_law = is_law and is_transport_right(claim.figures, graph.grid.spacing[0])
     own = "trained-states" if law_of(graph).method == "trained" else "constant-states"
     method = ("proved", own) if is_law else ("none", "other-law")
     if (claim.status, claim.method) != method or any(claim.figures[name] != expected[name] for name in counts):
@@ -64,6 +69,16 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
         error, claimed = expected.get(name, 0.0), float(claim.figures.get(name, 0.0))
         if not error * (1 - 1e-6) <= claimed <= ROUNDING_UP * error + 1e-12:
             yield f"{what} are up to {error:.2g} off, but the claim says {claimed:.2g}"
+
+
+def _transport(graph: IntegerGraph) -> dict[str, float]:
+    """Velocity and diffusivity of a linear law on a line."""
+    field = graph.fields[0]
+    own = [channels for channels in graph.channels if channels.population == f"{field.name}-flux"]
+    if not own or law_of(graph).method == "trained":
+        return {}
+    step, name = Step(graph), own[0].population
+    return transport(graph, own[0], away_from_sides(graph, own[0]), lambda m: step.currents({field.holder: m})[name])
 
 
 def _diffusions(graph: IntegerGraph) -> Iterator[float]:
@@ -252,7 +267,9 @@ class Step:
         self.theta = {name: 1 << _exponent(reading) for name, reading in self._readings.items()}
         self._inputs: dict[str, list[tuple[str, str, int, Rows]]] = {name: [] for name in self._readings}
         for name in self._readings:
-            keys = dict.fromkeys((s.port, s.source, s.output) for s in graph.synapses if s.target == name)
+            # What a population hears of itself are residues, which are 0.
+            into = (s for s in graph.synapses if s.target == name != s.source)
+            keys = dict.fromkeys((s.port, s.source, s.output) for s in into)
             for port, source, output in keys:
                 parts = [s for s in graph.into(name, port) if (s.source, s.output) == (source, output)]
                 self._inputs[name].append((port, source, output, summed(parts, (graph.size(name), graph.size(source)))))

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.analysis.transport import are_right, transport_figures
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure, Method
 from pisnn_deploy.graph.fields import Channels
@@ -68,7 +69,10 @@ def equation_claim(graph: IntegerGraph) -> Claim:
     steep = [*_gradient_errors(graph, spec, semantics)]
     if steep:
         figures |= {"gradients": len(steep), "gradient_error": rounded_up(max(steep))}
-    is_law = max(worst, *steep) <= LARGEST_DEVIATION if steep else worst <= LARGEST_DEVIATION
+    of_flux = inside.get(f"{graph.fields[0].name}-flux")
+    if of_flux is not None and spec.method != "trained":
+        figures |= transport_figures(graph, spec, semantics, of_flux)
+    is_law = max(worst, *steep, 0.0) <= LARGEST_DEVIATION and are_right(figures, graph.grid.spacing[0])
     method: Method = "trained-states" if spec.method == "trained" else "constant-states"
     return Claim("proved", method, figures) if is_law else Claim("none", "other-law", figures)
 
