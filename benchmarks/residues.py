@@ -107,7 +107,9 @@ def row_of(case: Case) -> str:
     graph = pd.compile(case.model, slope=case.slope, **case.options).graph
     quantisation = graph.quantisation
     error, kernel = quantisation.relative_l2_integer or np.nan, graph.operator[0].weight[0]
-    half = f"{tuple(kernel[kernel.size // 2 - 1 :: -1].tolist())} / 2^{known_face(graph).exponent}"
+    is_odd = (kernel == -kernel[::-1]).all()
+    shown = kernel[kernel.size // 2 - 1 :: -1] if is_odd else kernel
+    half = f"{tuple(shown.tolist())} / 2^{known_face(graph).exponent}"
     is_line = len(graph.operator) == 1 and graph.model_spec.transverse == 0
     goal = "" if case.goal is None else f"{case.goal:.1e}" + (f" in {case.steps}" if case.steps else "")
     is_reached = error <= (case.goal or np.inf) and quantisation.steps <= (case.steps or quantisation.steps)
@@ -162,7 +164,8 @@ def page() -> str:
         "([how they work](../explanation/compiler.md#see-residues)). All states and payloads have at most 24 bits, "
         "all weights 8. The error is the relative L2 error at the problem's horizon, which `compile` prints. It "
         "includes what has not fired yet where faces see it. Drift is "
-        "the change of the sum of all masses, ledgers included, until then. `verify` proves every claim again.",
+        "the change of the sum of all masses, ledgers included, until then. `verify` proves every claim again. Of an "
+        "odd kernel, the weights on one side of the face are shown, from the face outwards.",
         "",
         "`--slope 4` declares how steep the field of laplace2d is; without it, drives are bounded by the range of the "
         "values alone, and quanta are up to eight times coarser. burgers1d has a hidden layer, so `auto` leaves it "

@@ -12,7 +12,7 @@ from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import SEVERAL_FIELDS, refuse
+from pisnn_deploy.graph.traits import SEEING, SEVERAL_FIELDS, refuse
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.model_file import is_artifact, read_model
@@ -65,7 +65,7 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
 
     def graph_of_one_field() -> Source:
         read = graph()
-        refuse(read.graph, f"export --to {to}", (SEVERAL_FIELDS,), "use `to` onnx")
+        refuse(read.graph, f"export --to {to}", (SEVERAL_FIELDS, SEEING), "use `to` onnx")
         return read
 
     if to == "onnx":

@@ -73,6 +73,9 @@ def set_ups() -> Iterator[tuple[str, SetUp]]:
     for model in ("heat1d", "heat2d", "advection_diffusion1d"):
         yield f"{model} stock", _compiled(model, mesh=meshes.get(model), processes="stock")
     yield "heat1d stock with a send threshold", _compiled("heat1d", mesh="32", processes="stock", send_threshold=3)
+    for model, coding in (("heat1d", "dense"), ("heat2d", "delta"), ("laplace2d", "delta")):
+        mesh = meshes[model]
+        yield f"{model} seen residues {coding}", _compiled(model, mesh=mesh, coding=coding, residues="seen")
     yield "heat1d binary", _compiled("heat1d", mesh="32", profile="loihi1")
     yield "heat1d binary for loihi2", _compiled("heat1d", mesh="32", spikes="binary")
     for capacity in (False, True):

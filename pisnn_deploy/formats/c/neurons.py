@@ -233,7 +233,8 @@ def _array(plan: Plan, part: Reads) -> Array:
     for holders_ in plan.holders:
         if holders_.field.holder == part.source:
             return holders_.cells
-    return next(n.sends[part.output] for n in plan.neurons if n.population.name == part.source)
+    sender = next(n for n in plan.neurons if n.population.name == part.source)
+    return sender.heard[part.output][1] if part.output in sender.heard else sender.sends[part.output]
 
 
 def visits(plan: Plan, name: str, size: int, reads: Sequence[Reads], call: Call, prefix: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,6 +60,9 @@ class Neurons:
         Array of each state, by its name in the program.
     sends : dict of int to Array
         Array of each output that another population reads.
+    heard : dict of int to (Array, Array)
+        Of each output that the population itself reads: the array of the state that it becomes, and of its copy from
+        before the step.
     """
 
     population: Population
@@ -68,6 +71,7 @@ class Neurons:
     widths: Widths
     states: dict[str, Array]
     sends: dict[int, Array]
+    heard: dict[int, tuple[Array, Array]]
 
     @cached_property
     def stored(self) -> dict[str, list[Array]]:
@@ -83,8 +87,9 @@ class Neurons:
 
     @property
     def arrays(self) -> Iterator[Array]:
-        """Arrays of states and outputs, each once."""
-        yield from dict.fromkeys((*self.states.values(), *self.sends.values()))
+        """Arrays of states, outputs and copies, each once."""
+        copies = (copy for _, copy in self.heard.values())
+        yield from dict.fromkeys((*self.states.values(), *self.sends.values(), *copies))
 
 
 @dataclass(frozen=True)
@@ -174,13 +179,25 @@ def plan(graph: IntegerGraph) -> Plan:
             name: sides.biases(population.name, values) if name == BIAS else hull(_ends(values))
             for name, values in population.parameters.items()
         }
+        again = {output: state for (name, output), state in graph.heard_again.items() if name == population.name}
+        sent |= {sent_name(population.name, output): _rest(population, output) for output in again}
         limits = widths(population, reads[population.name], known, sent, biases)
         program = population.program
         sent |= {sent_name(population.name, output): limits.values[value] for output, value in enumerate(program.sends)}
-        outputs = [output for output in range(len(program.sends)) if (population.name, output) in read_outputs]
-        neurons.append(_neurons(population, names[population.name], reads[population.name], limits, outputs))
+        outputs = [o for o in range(len(program.sends)) if (population.name, o) in read_outputs and o not in again]
+        neurons.append(_neurons(population, names[population.name], reads[population.name], limits, outputs, again))
     numbers = {population.name: number for number, population in enumerate(graph.populations)}
     return Plan(graph, holders, tuple(neurons), numbers, sides)
+
+
+def _rest(population: Population, output: int) -> Interval:
+    """Interval of what a population leaves after `fire` and sends to itself."""
+    program = population.program
+    shifts = [
+        int(o.operands[-1]) for o in program.operations if o.name == "fire" and program.sends[output] in o.results
+    ]
+    half = 1 << shifts[0] >> 1
+    return Interval(-half, half)
 
 
 def _reads(graph: IntegerGraph, population: Population) -> Iterator[Reads]:
@@ -212,7 +229,12 @@ def _ends(values: Integers) -> tuple[int, int]:
 
 
 def _neurons(
-    population: Population, name: str, reads: tuple[Reads, ...], limits: Widths, outputs: list[int]
+    population: Population,
+    name: str,
+    reads: tuple[Reads, ...],
+    limits: Widths,
+    outputs: list[int],
+    again: dict[int, str],
 ) -> Neurons:
     program = population.program
     states = {}
@@ -228,7 +250,10 @@ def _neurons(
         value = program.sends[output]
         own = Array(f"{name}_{value}", population.size, limits.values[value])
         sends[output] = kept[value] if value in kept and kept[value].name == own.name else own
-    return Neurons(population, name, reads, limits, states, sends)
+    heard = {}
+    for output, state in again.items():
+        heard[output] = states[state], replace(states[state], name=f"{states[state].name}_heard")
+    return Neurons(population, name, reads, limits, states, sends, heard)
 
 
 def joint(parts: tuple[Reads, ...], neurons: int) -> tuple[Rows, Integers]:

@@ -155,8 +155,14 @@ def _cleared(array: Array) -> Iterator[str]:
 
 
 def _step(parts: Plan) -> Iterator[str]:
+    copies = [pair for neurons in parts.neurons for pair in neurons.heard.values()]
     yield "void pisnn_step(void)"
     yield "{"
+    yield from [f"{INDENT}pisnn_index n;"] if copies else []
+    for state, copy in copies:
+        yield f"{INDENT}for (n = 0; n < {state.size}; n++) {{"
+        yield f"{INDENT * 2}{copy.name}[n] = {state.name}[n];"
+        yield f"{INDENT}}}"
     yield from (f"{INDENT}{neurons.name}_run();" for neurons in parts.neurons)
     for part in parts.holders:
         yield from (f"{INDENT}{array.name}_run();" for array, _ in part.parts if array.size)
