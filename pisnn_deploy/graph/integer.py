@@ -173,12 +173,9 @@ class IntegerGraph:
 
     @cached_property
     def heard_again(self) -> dict[tuple[str, int], str]:
-        """Outputs that a population sends to itself, by population and number, with the state that they become.
-
-        They arrive in the next PDE step, as the states before it.
-        """
-        own = ((synapse.source, synapse.output) for synapse in self.synapses if synapse.source == synapse.target)
-        states = {(name, output): self.population(name).state_sent(output) for name, output in own}
+        """State that each output becomes that a population sends to itself; it arrives in the next PDE step."""
+        own = ((s.source, s.output, self.population(s.source)) for s in self.synapses if s.source == s.target)
+        states = {(name, output): population.state_sent(output) for name, output, population in own}
         return {key: state for key, state in states.items() if state is not None}
 
     def population(self, name: str) -> Population:
