@@ -147,16 +147,22 @@ FEWEST_QUANTA = 1 << 12
 
 
 def coarse_quantum_of_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """Warn about fields of a law whose range has few quanta, because its values are far from 0 or a recipe says so."""
+    """Warn about fields of a law whose range has few quanta.
+
+    Values are far from 0, a recipe says so, or sums of hidden neurons need the other bits of a word.
+    """
     if graph.spec.equation != "law":
         return
+    is_trained = graph.spec.method == "trained"
+    what = "the sums of hidden neurons need the other bits of a word; train with fewer inputs or smaller weights"
+    remedy = what if is_trained else "write the law in deviations, or in units that make its values alike"
     for field in graph.fields:
         low, high = graph.spec.range[field.name]
         count = (high - low) / field.value_per_quantum
         if count < FEWEST_QUANTA:
             yield (
                 f"accuracy: the range of {field.name}, {low:g} to {high:g}, has only {count:.0f} quanta of "
-                f"{field.value_per_quantum:.3g}; write the law in deviations, or in units that make its values alike"
+                f"{field.value_per_quantum:.3g}; {remedy}"
             )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from law_recipes import recipe
+from trained_laws import burgers_law, interpolated
 
 from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.compiler.warnings import coarse_quantum_of_law, large_error_of_law
@@ -33,6 +35,18 @@ def test_a_narrow_range_far_from_0_has_few_quanta() -> None:
 def test_a_recipe_may_ask_for_coarse_quanta() -> None:
     (sentence,) = coarse_quantum_of_law(warm(0.0, 1.0, quantum_bits={"u": 9}), TARGET)
     assert sentence.startswith("accuracy: the range of u, 0 to 1, has only 512 quanta of 0.00195; ")
+
+
+def test_sums_of_many_cells_leave_few_quanta() -> None:
+    law = interpolated(burgers_law(2))
+    offsets = np.stack(np.meshgrid(np.arange(-2, 4), np.arange(-3, 4), indexing="ij"), -1).reshape(-1, 2)
+    network = replace(law.fluxes.networks[0], offsets=offsets, weight=np.full((16, 1, 42), 127 / 64), weight_exponent=6)
+    fluxes = replace(law.fluxes, networks=(network, network))
+    graph = construct(law.spec, (16, 16), trained=fluxes)
+    assert [*coarse_quantum_of_law(graph, TARGET)] == [
+        "accuracy: the range of u, -0.9 to 0.9, has only 1843 quanta of 0.000977; the sums of hidden neurons need the "
+        "other bits of a word; train with fewer inputs or smaller weights"
+    ]
 
 
 def test_integers_much_farther_from_the_exact_solution_than_floats_get_a_warning() -> None:
