@@ -119,6 +119,7 @@ results: setup ## measure the zoo and its baselines for docs/results (75 minutes
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.limiter
+	$(BIN)/python -m benchmarks.meshes
 	$(BIN)/python -m benchmarks.convergence
 	$(BIN)/python -m benchmarks.zoo_of_laws
 	$(BIN)/python -m benchmarks.burgers

@@ -278,7 +278,8 @@ def overview(everything: dict[str, Results]) -> str:
         "[scale.md](scale.md). Speed: [fast.md](fast.md). Millions of PDE steps: [long_horizons.md](long_horizons.md). "
         "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
         "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Residues that are seen, and "
-        "exact moments: [residues.md](residues.md). Laws: [laws.md](laws.md), "
+        "exact moments: [residues.md](residues.md). Triangles, tetrahedra and materials: [meshes.md](meshes.md). "
+        "Laws: [laws.md](laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
         "[fuzzing.md](fuzzing.md).",
         "",

@@ -13,6 +13,8 @@ Indices = NDArray[np.int64]
 
 CORNERS = {"line": 2, "triangle": 3, "tetra": 4}
 """Number of corners of each supported kind of element."""
+BOXES = {"quad": 4, "hexahedron": 8}
+"""Those of elements that are split into supported ones."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class MeshContent:
     points : array [points, axes]
         Coordinates as read, of any numeric type.
     elements : mapping of str to Elements
-        Elements by kind, a key of `CORNERS`.
+        Elements by kind, a key of `CORNERS` or `BOXES`.
     others : mapping of str to int
         Dimension of each unsupported kind of element in the file.
     unused : mapping of str to int

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
+from pisnn_deploy.mesh.content import BOXES, CORNERS, Elements, Indices, MeshContent, grouped
 from pisnn_deploy.mesh.gmsh_numbers import DamagedFile, Numbers, sections
 
-_KINDS = {1: "line", 2: "triangle", 4: "tetra"}
+_KINDS = {1: "line", 2: "triangle", 3: "quad", 4: "tetra", 5: "hexahedron"}
 """Supported elements by Gmsh's type number."""
 _NAMES: tuple[tuple[str, int, Mapping[int, int]], ...] = (
     ("point", 0, {15: 1}),
     ("line", 1, {8: 3, 26: 4, 27: 5, 28: 6, 62: 7, 63: 8, 64: 9, 65: 10, 66: 11}),
     ("triangle", 2, {9: 6, 20: 9, 21: 10, 22: 12, 23: 15, 24: 15, 25: 21}),
-    ("quadrangle", 2, {3: 4, 10: 9, 16: 8, 36: 16, 37: 25, 38: 36}),
+    ("quadrangle", 2, {10: 9, 16: 8, 36: 16, 37: 25, 38: 36}),
     ("tetrahedron", 3, {11: 10, 29: 20, 30: 35, 31: 56}),
-    ("hexahedron", 3, {5: 8, 12: 27, 17: 20, 92: 64, 93: 125}),
+    ("hexahedron", 3, {12: 27, 17: 20, 92: 64, 93: 125}),
     ("prism", 3, {6: 6, 13: 18, 18: 15, 90: 40, 91: 75}),
     ("pyramid", 3, {7: 5, 14: 14, 19: 13, 118: 30, 119: 55}),
 )
@@ -35,8 +35,10 @@ _OTHERS = {
     for shape, dims, numbers in _NAMES
     for number, points in numbers.items()
 }
-_CORNERS_OF = {number: CORNERS[kind] for number, kind in _KINDS.items()} | {t: n for t, (_, _, n) in _OTHERS.items()}
-_DIMENSION = {1: 1, 2: 2, 4: 3} | {t: dims for t, (_, dims, _) in _OTHERS.items()}
+_CORNERS_OF = {number: (CORNERS | BOXES)[kind] for number, kind in _KINDS.items()} | {
+    t: n for t, (_, _, n) in _OTHERS.items()
+}
+_DIMENSION = {1: 1, 2: 2, 3: 2, 4: 3, 5: 3} | {t: dims for t, (_, dims, _) in _OTHERS.items()}
 
 Tags = dict[tuple[int, int], Indices]
 """Physical groups of entities, by dimension and number of the entity."""
@@ -307,7 +309,7 @@ def _assembled(
     seen: set[tuple[int, int]] = set()
     for number, kind in _KINDS.items():
         of_kind = [block for block in blocks if block.kind == number and len(block.nodes)]
-        elements[kind] = _elements(of_kind, _DIMENSION[number], order, ordered, names, seen)
+        elements[kind] = _elements(of_kind, number, order, ordered, names, seen)
     unused = {name: dims for (dims, number), name in names.items() if (dims, number) not in seen}
     warnings: tuple[str, ...] = ()
     if names and not seen:
@@ -317,13 +319,13 @@ def _assembled(
 
 def _elements(
     blocks: list[_Block],
-    dims: int,
+    number: int,
     order: Indices,
     ordered: Indices,
     names: Mapping[tuple[int, int], str],
     seen: set[tuple[int, int]],
 ) -> Elements:
-    width = dims + 1
+    width, dims = _CORNERS_OF[number], _DIMENSION[number]
     nodes = np.concatenate([np.zeros((0, width), np.int64), *(block.nodes for block in blocks)])
     corners = nodes
     if nodes.size:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
+from pisnn_deploy.mesh.content import BOXES, CORNERS, Elements, Indices, MeshContent, grouped
 
+READ = CORNERS | BOXES
 NUMBERS_OF_GROUPS = ("gmsh:physical", "medit:ref")
 """Cell data in which 0 means no group."""
 NAMES_OF_MATERIALS = ("materialids", "materialid", "material", "materials", "cellentityids", "region", "regions")
@@ -31,8 +32,8 @@ def content_of(path: Path, mesh: Any) -> MeshContent:
         Elements, sets or group numbers are invalid.
     """
     numbers, warnings, unread = _numbers(path, mesh)
-    elements = {kind: _elements(path, mesh, kind, numbers) for kind in CORNERS}
-    others = {str(block.type): int(block.dim) for block in mesh.cells if len(block.data) and block.type not in CORNERS}
+    elements = {kind: _elements(path, mesh, kind, numbers) for kind in READ}
+    others = {str(block.type): int(block.dim) for block in mesh.cells if len(block.data) and block.type not in READ}
     return MeshContent(np.asarray(mesh.points), elements, others, {}, warnings, unread)
 
 
@@ -40,7 +41,7 @@ def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None
     """All elements of a kind with their groups."""
     blocks = [k for k, block in enumerate(mesh.cells) if block.type == kind and len(block.data)]
     data = [np.asarray(mesh.cells[k].data) for k in blocks]
-    count = CORNERS[kind]
+    count = READ[kind]
     if any(d.dtype.kind not in "iu" or d.ndim != 2 or d.shape[1] != count for d in data):
         raise FileError(path, f"has elements of type {kind} that do not have {count} integer corners")
     corners = np.concatenate([np.zeros((0, count), np.int64), *(d.astype(np.int64) for d in data)])

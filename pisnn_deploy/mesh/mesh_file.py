@@ -30,6 +30,7 @@ from pisnn_deploy.mesh.groups import (
     unknown_group,
 )
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
+from pisnn_deploy.mesh.splitting import split_boxes
 from pisnn_deploy.mesh.welding import welded
 
 LARGEST_COORDINATE = 1e30
@@ -167,6 +168,8 @@ class MeshFile:
 def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     """Read a mesh of triangles or tetrahedra with its materials and boundary groups.
 
+    Quadrilaterals and hexahedra are split into these.
+
     The elements of the highest dimension are the cells; elements of one dimension less define the boundary groups.
     Names come from Gmsh's physical groups (or the number of an unnamed group), from cell sets, or from integer cell
     data. A face may be in several groups. Points that are not corners of a cell are dropped.
@@ -189,7 +192,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     """
     path = Path(path)
     require(f"{path}: reading a mesh", "scipy")
-    content = mesh_content(path)
+    content = split_boxes(path, mesh_content(path))
     dims = _dimension(path, content)
     cells, elements = content.elements[_SIMPLICES[dims]], content.elements[_SIDES[dims]]
     check_names(path, "material", cells.names)
@@ -267,7 +270,9 @@ def _dimension(path: Path, content: MeshContent) -> int:
     others = sorted(kind for kind, dimension in content.others.items() if dimension == dims)
     if others:
         raise FileError(
-            path, f"has elements of type {', '.join(others[:8])}", remedy="only triangles or tetrahedra are supported"
+            path,
+            f"has elements of type {', '.join(others[:8])}",
+            remedy="use triangles, quadrilaterals, tetrahedra or hexahedra",
         )
     return dims
 

@@ -486,13 +486,9 @@ def test_refused_meshes(mesh: Mesh, problem: str, tmp_path: Path) -> None:
 
 
 def test_refused_elements(tmp_path: Path) -> None:
-    quad = np.array([[0, 1, 2, 3]])
-    path = write(tmp_path / "mesh.vtk", SQUARE, {"quad": quad})
-    with pytest.raises(FileError, match="has elements of type quad; only triangles or tetrahedra are supported"):
-        read_mesh_file(path)
     points, cells = kuhn(1)
     prism = {"pyramid": np.array([[0, 1, 2, 3, 4]]), "wedge": np.array([[0, 1, 2, 3, 4, 5]])}
-    with pytest.raises(FileError, match="has elements of type pyramid, wedge; only"):
+    with pytest.raises(FileError, match="has elements of type pyramid, wedge; use triangles"):
         read_mesh_file(write(tmp_path / "mesh.vtk", (points, cells), prism))
 
 
