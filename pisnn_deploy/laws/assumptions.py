@@ -94,8 +94,8 @@ def require_equal(spec: LawSpec, term: Expression, expected: Callable[[dict[str,
     states = sampled(spec)
     if free_names(term) - set(states):
         raise Unfit(f"{what} depends on the place")
-    values, wanted = evaluate(term, states), expected(states)
-    if not np.all(np.abs(values - wanted) <= _EQUAL * (np.abs(values) + np.abs(wanted) + 1)):
+    values, right = evaluate(term, states), expected(states)
+    if not np.all(np.abs(values - right) <= _EQUAL * (np.abs(values) + np.abs(right) + 1)):
         raise Unfit(f"{what} is another")
 
 

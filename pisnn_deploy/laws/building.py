@@ -226,16 +226,16 @@ def computed_names(fields: Sequence[str]) -> re.Pattern[str]:
 
 def _term_name_flaws(text: LawText, dimensions: int) -> Iterator[Flaw]:
     """Sources and exchanges name ledgers and populations, beside those of fields and sides."""
-    taken = dict.fromkeys(text.fields, "a field") | dict.fromkeys(side_names(3), "a side")
+    uses = dict.fromkeys(text.fields, "a field") | dict.fromkeys(side_names(3), "a side")
     terms = [(f"law.sources.{field}", name) for field, rates in text.sources.items() for name in rates]
     terms += [("law.exchange", entry.label) for entry in text.exchange]
     for place, name in [*(("law.fields", name) for name in text.fields), *terms]:
         if computed_names(text.fields).fullmatch(name):
             yield place, f"the name {name} is for a computed population; give another name"
     for place, name in terms:
-        if name in taken:
-            yield place, f"the name {name} is that of {taken[name]}; give another name"
-        taken[name] = "another term"
+        if name in uses:
+            yield place, f"the name {name} is that of {uses[name]}; give another name"
+        uses[name] = "another term"
     for entry in text.exchange:
         if entry.source == entry.target:
             yield f"law.exchange.{entry.label}", "goes from a field to itself"

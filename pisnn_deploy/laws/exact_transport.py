@@ -62,12 +62,12 @@ def riemann(spec: LawSpec, grid: Grid, time: float) -> Averages:
     return Averages((np.diff(sums) / grid.spacing[0])[None], 1e-14 * scale * len(edges))
 
 
-def _inverse(speed: Function, wanted: Field, left: float, right: float) -> Field:
+def _inverse(speed: Function, speeds: Field, left: float, right: float) -> Field:
     """State of each speed, which grows from the left value to the right one, by bisection."""
-    before, after = np.full(len(wanted), left), np.full(len(wanted), right)
+    before, after = np.full(len(speeds), left), np.full(len(speeds), right)
     for _ in range(_BISECTIONS):
         middle = (before + after) / 2
-        is_below = speed(middle) < wanted
+        is_below = speed(middle) < speeds
         before, after = np.where(is_below, middle, before), np.where(is_below, after, middle)
     return np.asarray((before + after) / 2, np.float64)
 

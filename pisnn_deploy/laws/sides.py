@@ -56,12 +56,12 @@ class Sides:
     @property
     def coefficient(self) -> float:
         """Largest coefficient of a side that gives a flux by the difference to a value; 0 without one."""
-        given = zip(
+        by_condition = zip(
             [condition.kind for side in self._conditions for condition in side],
             [numbers for side in self._values for numbers in side],
             strict=True,
         )
-        return max((float(np.abs(numbers[0]).max()) for kind, numbers in given if kind == "robin"), default=0.0)
+        return max((float(np.abs(numbers[0]).max()) for kind, numbers in by_condition if kind == "robin"), default=0.0)
 
     def _along_side(self, grid: Grid, end: int) -> dict[str, Field]:
         places = {name: np.moveaxis(values, self._axis, -1) for name, values in grid.places().items()}

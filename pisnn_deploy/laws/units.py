@@ -74,7 +74,7 @@ def unit_flaws(law: Law) -> Iterator[tuple[str, str]]:
     for name in law.given:
         for coordinate in law.coordinates:
             units.setdefault(f"{name}_{coordinate}", _over(units.get(name, _UNKNOWN), METRE))
-    for place, expression, expected in _wanted(law, units):
+    for place, expression, expected in _expected(law, units):
         try:
             actual = unit_of(expression, units)
         except UnitError as error:
@@ -84,7 +84,7 @@ def unit_flaws(law: Law) -> Iterator[tuple[str, str]]:
             yield place, f"has the unit {_shown(actual)}, expected {_shown(expected)}"
 
 
-def _wanted(law: Law, units: Mapping[str, Known]) -> Iterator[tuple[str, Expression, Known]]:
+def _expected(law: Law, units: Mapping[str, Known]) -> Iterator[tuple[str, Expression, Known]]:
     """Each term with the unit that its equation wants."""
     diffusive = _over(_product(METRE, METRE), SECOND)
     for axis, fluxes in enumerate(law.flux):
@@ -95,8 +95,8 @@ def _wanted(law: Law, units: Mapping[str, Known]) -> Iterator[tuple[str, Express
         yield f"law.level.{name}", level, _UNKNOWN
     for name, diffusivity in law.diffusion.items():
         driven = unit_or_unknown(law.level[name], units) if name in law.level else units.get(name, _UNKNOWN)
-        wanted = _over(_product(units.get(name, _UNKNOWN), diffusive), driven)
-        yield f"law.diffusion.{name}", diffusivity, diffusive if name not in law.level else wanted
+        expected_unit = _over(_product(units.get(name, _UNKNOWN), diffusive), driven)
+        yield f"law.diffusion.{name}", diffusivity, diffusive if name not in law.level else expected_unit
     for source in law.sources:
         yield f"law.sources.{source.field}.{source.name}", source.rate, _over(units.get(source.field, _UNKNOWN), SECOND)
     for exchange in law.exchange:

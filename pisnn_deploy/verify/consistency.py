@@ -131,13 +131,13 @@ def _diffusion_error(
         return values
 
     mobile, level = terms
-    wanted = evaluate(level, at(left)) - evaluate(level, at(right))
+    expected = evaluate(level, at(left)) - evaluate(level, at(right))
     if mobile is not None:
-        wanted = wanted * evaluate(mobile, at(left, right))
+        expected = expected * evaluate(mobile, at(left, right))
     width, theta = graph.grid.lengths[axis] / shape[axis], step.theta[channels.population]
-    wanted = np.broadcast_to(wanted * (graph.time_step * theta / field.value_per_quantum / width**2), numbers.size)
+    expected = np.broadcast_to(expected * (graph.time_step * theta / field.value_per_quantum / width**2), numbers.size)
     current = np.broadcast_to(step.currents(state)[channels.population], channels.source.size)[numbers]
-    return float(np.abs(current - wanted).max()) / max(float(np.abs(wanted).max()), float(theta))
+    return float(np.abs(current - expected).max()) / max(float(np.abs(expected).max()), float(theta))
 
 
 def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
@@ -154,13 +154,13 @@ def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
     for state in states:
         currents = step.currents(state)
         for place, (channels, numbers) in enumerate(inner):
-            wanted = _law_says(graph, channels, numbers, state)
-            if wanted is None:
+            expected = _law_says(graph, channels, numbers, state)
+            if expected is None:
                 return None
-            given = np.broadcast_to(currents[channels.population], channels.source.size)[numbers]
-            errors[place] = max(errors[place], float(np.abs(given - wanted).max()))
+            stored = np.broadcast_to(currents[channels.population], channels.source.size)[numbers]
+            errors[place] = max(errors[place], float(np.abs(stored - expected).max()))
             theta = step.theta[channels.population]
-            own = float(np.abs(wanted).max()), float(theta), theta * _diffusive_packet(graph, channels, state)
+            own = float(np.abs(expected).max()), float(theta), theta * _diffusive_packet(graph, channels, state)
             sizes[place] = max(sizes[place], *own)
     return len(states), len(inner), max(error / size for error, size in zip(errors, sizes, strict=True))
 

@@ -39,9 +39,9 @@ def law_of(graph: IntegerGraph) -> LawSpec:
 def named_law(graph: IntegerGraph) -> Iterator[str]:
     """Yield what differs between a graph and its law: fields, units, domain and ledgers."""
     spec, grid = law_of(graph), graph.mesh.grid
-    names, wanted = [field.name for field in graph.fields], [*spec.law.fields]
-    if names != wanted:
-        yield f"the graph has the fields {', '.join(names)}, but the law has {', '.join(wanted)}"
+    names, expected = [field.name for field in graph.fields], [*spec.law.fields]
+    if names != expected:
+        yield f"the graph has the fields {', '.join(names)}, but the law has {', '.join(expected)}"
         return
     if grid is None or grid.lengths != spec.lengths:
         yield f"the mesh is no grid of the lengths {spec.lengths} that the law has"

@@ -166,8 +166,8 @@ def _is_positive(graph: IntegerGraph, population: str) -> bool:
 def _faces(graph: IntegerGraph, weights: Rows, shown: Integers | None) -> Iterator[str]:
     mesh, bias = graph.mesh, face_bias(graph)
     what = "levels" if level_names(graph) else "masses"
-    held = np.zeros(mesh.holders, np.int64)
-    held[mesh.cells :] = 0 if shown is None else shown
+    of_reservoirs = np.zeros(mesh.holders, np.int64)
+    of_reservoirs[mesh.cells :] = 0 if shown is None else shown
     if is_two_point(graph, weights):
         conductance, faces = conductances(graph), np.arange(mesh.faces)
         exact = from_triplets(
@@ -178,7 +178,7 @@ def _faces(graph: IntegerGraph, weights: Rows, shown: Integers | None) -> Iterat
         )
         if (weights.between(0, mesh.cells) - exact.between(0, mesh.cells)).entries:
             yield f"the input of a face is not the difference of the {what} at its ends"
-        if shown is None or (bias != exact @ held).any():
+        if shown is None or (bias != exact @ of_reservoirs).any():
             yield "a bias differs from conductance times reservoir value"
         return
     if shown is None:

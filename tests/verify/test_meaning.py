@@ -90,7 +90,7 @@ def slower(graph: IntegerGraph) -> IntegerGraph:
     return replace(twice, time_step=2 * graph.time_step)
 
 
-def held(graph: IntegerGraph) -> IntegerGraph:
+def with_other_values(graph: IntegerGraph) -> IntegerGraph:
     return graph.with_field(held=graph.sole_field.held + 0.125)
 
 
@@ -132,7 +132,7 @@ def test_no_other_coefficient_passes(name: str, field: str) -> None:
 
 @pytest.mark.parametrize("name", ["reservoirs", "limited", "line", "triangles", "laplace"])
 def test_a_reservoir_shows_what_it_holds(name: str) -> None:
-    assert rejected(issued_again(held(base(name))))["units"].startswith("reservoir 0 has the value ")
+    assert rejected(issued_again(with_other_values(base(name))))["units"].startswith("reservoir 0 has the value ")
     assert "layout" in rejected(shown(base(name)))
 
 
