@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from pisnn_deploy.cli import accuracy, law_graph
+from pisnn_deploy.cli import accuracy, law_graph, mesh_rows
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
@@ -48,6 +48,14 @@ from pisnn_deploy.project.request import compile_request
     metavar="SPEC",
     help="Boundary conditions: periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or "
     "a YAML file (default: the problem's own). On a mesh file by group: hole=dirichlet=1 (other groups: no-flux).",
+)
+@click.option(
+    "--lengths", metavar="X,Y,...", help="Length of the domain along each axis, such as 2,1 (default: the model's)."
+)
+@click.option(
+    "--diffusivity",
+    metavar="D[,D,...]",
+    help="Diffusivity on a grid, or one along each axis, such as 0.02,0.01 (default: the model's).",
 )
 @click.option("--materials", type=click.Path(path_type=Path), help="Materials of the regions of a mesh file (YAML).")
 @click.option(
@@ -253,6 +261,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "coding": graph.coding,
         "binary": _lines(graph),
         "processes": provenance["options"].get("processes", "c-lif"),
+        "fluxes": "network" if graph.materials is None else provenance.get("fluxes", "two-point"),
         "frozen": _frozen(graph),
         "quantum": graph.quantum,
         "resolution": graph.resolution,
@@ -305,30 +314,6 @@ def _limiter(graph: IntegerGraph) -> list[Row]:
     return [("limiter", f"positivity: a cell gives at most m >> {claim.figures['shift']} through a face")]
 
 
-def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
-    """Quality of a mesh file."""
-    quality, welded = provenance.get("two_point"), provenance.get("welded_points")
-    rows: list[Row] = [] if welded is None else [("welded", f"{counted(welded, 'point')} joined with others")]
-    if quality is not None:
-        low, high = quality["flux_factors"]
-        most = "at most " if quality["flux_factors_are_bounds"] else ""
-        several = provenance.get("fluxes") is not None
-        factors = f"{'would be ' if several else ''}{most}{low:.3f} to {high:.3f}"
-        rows += [("fluxes", "multi-point: exact for linear fields")] if several else []
-        rows += [
-            (
-                "angles",
-                f"mean {quality['mean_degrees']:.1f}, largest {quality['largest_degrees']:.1f} degrees between centre "
-                f"lines and face normals; {100 * quality['share_beyond_20_degrees']:.0f} % of faces beyond 20",
-            ),
-            (
-                "two-point fluxes",
-                f"{factors} times the right ones of linear fields, by direction",
-            ),
-        ]
-    return rows
-
-
 def _frozen(graph: IntegerGraph) -> dict[str, float] | None:
     """How far from rest a field may freeze; None where every difference levels out."""
     quanta = frozen_quanta(graph)
@@ -362,9 +347,10 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     rows: list[Row] = [
         ("model", graph.spec.name),
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.boundary_text}"),
-        *_mesh_rows(provenance),
+        *mesh_rows.quality(provenance),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("processes", _PROCESSES[provenance["options"].get("processes", "c-lif")]),
+        *mesh_rows.fluxes(graph),
         *_frozen_row(graph),
         ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),

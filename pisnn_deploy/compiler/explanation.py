@@ -117,7 +117,7 @@ def explain(trained: Floating, floating: Floating, options: CompileOptions, grap
 def _in_floats(trained: Floating) -> str:
     if isinstance(trained, FloatGraph):
         return "trained network in float64"
-    return f"{'two' if trained.is_two_point else 'multi'}-point fluxes of the materials in float64"
+    return f"{'two' if trained.is_two_point else 'multi'}-point fluxes in float64"
 
 
 def _of_network(
@@ -155,13 +155,21 @@ def _of_cells(
     return stages, [ruler.integers(WORDS, lambda: finest_that_fits(floating, options.one_bit_wider).graph)]
 
 
+def without_quanta(floating: Floating, graph: IntegerGraph) -> Floating:
+    """A float graph with the weights and volumes of the integer graph that was made of it, and its time step."""
+    if isinstance(floating, FloatGraph):
+        return floating.with_weights_of(graph)
+    return _with_weights_of(floating, graph)
+
+
 def _with_weights_of(floating: CellGraph, graph: IntegerGraph) -> CellGraph:
     """Weights and volumes of integers, without quanta; what reservoirs add to multi-point fluxes is the floats'."""
-    field, mesh, weights = graph.sole_field, graph.mesh, face_weights(graph)
-    per_value = field.quantum / graph.resolution / 2.0 ** full_exponent(graph) / graph.time_step
+    field, mesh, weights, step = graph.sole_field, graph.mesh, face_weights(graph), graph.time_step
+    per_value = field.quantum / graph.resolution / 2.0 ** full_exponent(graph) / step
     capacity = field.unit_volume / field.inverse_volume.astype(np.float64)
     if isinstance(floating, TwoPointGraph):
-        return replace(floating, capacity=capacity, conductance=per_value * conductances_of(weights))
+        conductance = per_value * conductances_of(weights)
+        return replace(floating, capacity=capacity, conductance=conductance, own_time_step=step)
     held = floating.fluxes.between(mesh.cells, mesh.holders)
     coefficients = from_triplets(
         np.concatenate([weights.row_of, held.row_of]),
@@ -169,14 +177,14 @@ def _with_weights_of(floating: CellGraph, graph: IntegerGraph) -> CellGraph:
         np.concatenate([per_value * weights.values, held.values]),
         (mesh.faces, mesh.holders),
     )
-    return replace(floating, capacity=capacity, coefficients=coefficients)  # type: ignore[call-arg]
+    return replace(floating, capacity=capacity, coefficients=coefficients, own_time_step=step)  # type: ignore[call-arg]
 
 
 def _options_in_turn(
     ruler: _Ruler, floating: Floating, options: CompileOptions, graph: IntegerGraph
 ) -> Iterator[Stage]:
     """Payloads and sums of the target, then each option of the graph that differs from its default, to the graph."""
-    fixed = floating.with_weights_of(graph) if isinstance(floating, FloatGraph) else floating
+    fixed = without_quanta(floating, graph) if isinstance(floating, FloatGraph) else floating
     names = [each.name for each in fields(GraphOptions) if each.name not in LOWERED]
     changed = [name for name in names if getattr(options.graph, name) != getattr(PLAIN, name)]
     so_far = replace(options.graph, **{name: getattr(PLAIN, name) for name in changed})

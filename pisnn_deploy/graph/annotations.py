@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from dataclasses import field as defaulted
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from pisnn_deploy.graph.stored import (
+    LEFT_OUT_IF_EMPTY,
     Arrays,
     CellFloats,
+    Floats,
     Integer32,
     Integer64,
     Integers,
@@ -23,7 +26,8 @@ from pisnn_deploy.graph.stored import (
     Stored,
     TableOf,
 )
-from pisnn_deploy.physics.model import FiniteFloat
+from pisnn_deploy.mesh import FaceMesh
+from pisnn_deploy.physics.model import FiniteFloat, PositiveFloat
 
 UTILISATION = (
     "neurons",
@@ -193,7 +197,19 @@ class Materials(Stored):
         Positive; replaces the model's diffusivity.
     capacity : float64 array [cells]
         Positive: mass per volume of a cell whose value is 1.
+    along : tuple of float
+        Factor of the conductivity along each axis of a grid; empty for one that is the same along all.
     """
 
     conductivity: CellFloats
     capacity: CellFloats
+    along: Annotated[tuple[PositiveFloat, ...], Field(max_length=3)] = defaulted(default=(), metadata=LEFT_OUT_IF_EMPTY)
+
+    def conductances(self, mesh: FaceMesh) -> Floats:
+        """Conductance of each face of a mesh, float64 [faces], as `FaceMesh.conductances` has it without factors."""
+        conductances = mesh.conductances(self.conductivity)
+        return conductances * np.array(self.along)[mesh.grid.axis] if self.along and mesh.grid else conductances
+
+    def are_those_of(self, diffusivity: float) -> bool:
+        """Whether all cells have a diffusivity and the capacity 1."""
+        return bool((self.conductivity == diffusivity).all() and (self.capacity == 1).all())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.rows import Rows, diagonal, from_triplets
-from pisnn_deploy.graph.integer import Materials
+from pisnn_deploy.graph.integer import IntegerGraph, Materials
 from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.physics.model import ModelSpec
 
@@ -39,6 +39,8 @@ class CellGraph(ABC):
         Cell averages at the start.
     materials : Materials
         Material properties that, with the mesh, give capacities and fluxes.
+    own_time_step : float or None
+        Time step of a graph that has one already; else it follows from the fluxes.
     """
 
     spec: ModelSpec
@@ -47,6 +49,12 @@ class CellGraph(ABC):
     reservoirs: Field
     initial: Field
     materials: Materials
+    own_time_step: float | None = None
+
+    @property
+    def has_own_materials(self) -> bool:
+        """Whether materials, rather than the coefficients of the model, decide what is solved."""
+        return self.mesh.grid is None or not self.materials.are_those_of(self.spec.diffusivity)
 
     @property
     @abstractmethod
@@ -75,6 +83,8 @@ class CellGraph(ABC):
     @property
     def time_step(self) -> float:
         """Physical time of one explicit step, float."""
+        if self.own_time_step is not None:
+            return self.own_time_step
         return 2 * SAFETY / self.steepness
 
     @cached_property
@@ -126,3 +136,10 @@ def _exponential(matrix: Rows, start: Field) -> Field:
                 break
         solution = solution * math.exp(mean / steps)
     return solution
+
+
+def has_own_materials(graph: IntegerGraph) -> bool:
+    """As `CellGraph.has_own_materials`, of the integers of a model."""
+    if graph.materials is None:
+        return False
+    return graph.mesh.grid is None or not graph.materials.are_those_of(graph.model_spec.diffusivity)

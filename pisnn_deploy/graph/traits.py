@@ -38,7 +38,9 @@ SEVERAL_FIELDS = Trait(
     lambda graph: not is_of_one_field(graph),
 )
 OFF_GRID = Trait("on an unstructured mesh", lambda graph: graph.mesh.grid is None)
-MATERIALS = Trait("whose cells have different materials", lambda graph: graph.materials is not None)
+MATERIALS = Trait(
+    "of two-point fluxes, for materials or cells that are not square", lambda graph: graph.materials is not None
+)
 BINARY = Trait("with binary spikes", lambda graph: any(population.lines for population in graph.populations))
 LATE = Trait("whose faces receive the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))
 SEEING = Trait("whose faces see residues", lambda graph: any(LOW in p.program.ports for p in _channels(graph)))

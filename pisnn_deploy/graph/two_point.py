@@ -39,6 +39,8 @@ class TwoPointGraph(CellGraph):
     @property
     def time_step(self) -> float:
         """Physical time of one explicit step, float."""
+        if self.own_time_step is not None:
+            return self.own_time_step
         leaving = np.zeros(self.mesh.holders)
         np.add.at(leaving, self.mesh.source, self.conductance)
         np.add.at(leaving, self.mesh.target, self.conductance)

@@ -54,7 +54,13 @@ FARTHEST = 2**31
 
 def _materials(graph: IntegerGraph) -> Iterator[str]:
     if graph.materials is not None:
-        for name, values in vars(graph.materials).items():
+        along = graph.materials.along
+        if along and (graph.mesh.grid is None or len(along) != len(graph.mesh.shape)):
+            yield "materials have another number of factors along axes than the mesh has axes"
+        for name, values in (
+            ("conductivity", graph.materials.conductivity),
+            ("capacity", graph.materials.capacity),
+        ):
             if values.shape != (graph.mesh.cells,) or not (np.isfinite(values) & (values > 0)).all():
                 yield f"materials {name} is not a positive number for each cell"
         return

@@ -39,7 +39,7 @@ from pisnn_deploy.project.law_file import read_law_model
 from pisnn_deploy.project.memory import require_memory
 from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
 from pisnn_deploy.project.provenance import provenance_of
-from pisnn_deploy.project.request import FILES, CompileRequest, Limits
+from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
 from pisnn_deploy.target import Profile, load_profile
 
 MULTI_POINT = "multi-point"
@@ -176,18 +176,53 @@ def _on_mesh_file(request: CompileRequest, model: Model) -> _Place:
 
 def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | None) -> _Place:
     domain, own = request.domain, problem(model.spec.problem)
+    model, along = _on_own_domain(domain, model)
     shape = shape or own_shape(model.spec, own.default_shape)
     sides = own.default_boundary(shape) if domain.boundary is None else read_boundary(domain.boundary, len(shape))
     _require_memory(math.prod(shape), is_placed=request.graph.placement != "none")
     lower: Lower | LowerTwoPoint = Lower(shape, sides)
-    if domain.conductivity is not None or domain.capacity is not None:
-        properties = [read_cell_property(path, shape) for path in (domain.conductivity, domain.capacity)]
-        uniform = plain_model(model, shape, *properties)
-        if uniform is None:
-            lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if domain.conductivity else {}, *properties)
-        else:
-            model = uniform
+    conductivity, capacity = (read_cell_property(path, shape) for path in (domain.conductivity, domain.capacity))
+    is_given = conductivity is not None or capacity is not None
+    uniform = None if along else plain_model(model, shape, conductivity, capacity)
+    if uniform is not None:
+        model = uniform
+    elif is_given or along or _suits_rectangles(model, shape):
+        materials = {"default": Material(1.0)} if domain.conductivity else {}
+        lower = LowerTwoPoint(shape, sides, materials, conductivity, capacity, along)
     return _Place(model, lower, "x".join(map(str, shape)), domain.boundary or sides.text)
+
+
+def _suits_rectangles(model: Model, shape: tuple[int, ...]) -> bool:
+    """Whether two-point fluxes solve a model's equation on cells that are not square."""
+    return model.spec.equation == "diffusion" and model.is_linear and len(shape) == len(model.spec.lengths)
+
+
+SCALABLE = ("diffusion", "laplace")
+"""Equations that are solved on domains of any lengths."""
+
+
+def _on_own_domain(domain: Domain, model: Model) -> tuple[Model, tuple[float, ...]]:
+    """The model with the requested lengths and diffusivity, and factors of the latter along the axes."""
+    spec = model.spec
+    lengths, diffusivity = domain.numbers("lengths"), domain.numbers("diffusivity")
+    axes = len(spec.lengths)
+    changes: dict[str, Any] = {}
+    if lengths is not None:
+        if len(lengths) != axes:
+            raise UsageError(f"`lengths` {domain.lengths}: expected {axes}, one for each axis of {spec.name}")
+        if spec.equation not in SCALABLE:
+            raise UsageError(f"`lengths`: the equation {spec.equation} of {spec.name} has a length of its own")
+        changes["lengths"] = lengths
+    along: tuple[float, ...] = ()
+    if diffusivity is not None:
+        if spec.equation != "diffusion" or not model.is_linear:
+            raise UsageError(f"`diffusivity`: {spec.name} is no linear model of diffusion")
+        if len(diffusivity) not in (1, axes):
+            raise UsageError(f"`diffusivity` {domain.diffusivity}: expected one number, or {axes}")
+        changes["diffusivity"] = max(diffusivity)
+        along = tuple(value / max(diffusivity) for value in diffusivity)
+        along = () if len(set(along)) == 1 else along
+    return replace(model, spec=spec.model_copy(update=changes)), along
 
 
 def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place: _Place) -> dict[str, Any]:

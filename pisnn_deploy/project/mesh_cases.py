@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +9,10 @@ import numpy as np
 
 from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.compiler.construct.circuit import WORD
+from pisnn_deploy.compiler.explanation import without_quanta
 from pisnn_deploy.compiler.passes.construct import quantum_bits
+from pisnn_deploy.compiler.passes.measure import Start
+from pisnn_deploy.compiler.runner import Floating
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
@@ -74,8 +76,6 @@ def mesh_case(request: CompileRequest, scheme: str | None) -> MeshCase:
         if scheme is not None:
             raise UsageError("`scheme` is for laws; a model is compared with its trained network in floats")
         floating = lowered(request)
-        if not isinstance(floating, FloatGraph):
-            raise UsageError("convergence is measured on grids of equal cells, without materials")
         return _ModelCase(compile_requested(request)[0], floating)
     if scheme is not None and scheme not in SCHEMES:
         raise UsageError(f"`scheme` {scheme!r}: expected one of {', '.join(SCHEMES)}")
@@ -99,15 +99,15 @@ def law_case(request: CompileRequest, law: LawRead, graph: IntegerGraph, scheme:
 @dataclass(frozen=True)
 class _ModelCase:
     graph: IntegerGraph
-    floating: FloatGraph
+    floating: Floating
 
     @property
     def without_quantum_is(self) -> str:
-        return "integer weights in float64"
+        return f"integer {'weights' if isinstance(self.floating, FloatGraph) else 'conductances'} in float64"
 
     @property
     def floats_are(self) -> str:
-        return "trained network in float64"
+        return f"{'trained network' if isinstance(self.floating, FloatGraph) else 'two-point fluxes'} in float64"
 
     def solution(self, steps: int) -> tuple[Solution | None, str]:
         return self._solution(steps * self.graph.time_step)
@@ -121,15 +121,14 @@ class _ModelCase:
         return Solution({field.name: exact}, {field.name: error or 0.0}, f"exact solution of {own.name}"), ""
 
     def without_quantum(self, steps: int) -> Fields:
-        return self._fields(self.floating.with_weights_of(self.graph), steps)
+        return self._fields(without_quanta(self.floating, self.graph), steps)
 
     def floats(self, steps: int) -> tuple[Fields, Solution] | None:
         known, _ = self._solution(steps * self.floating.time_step)
         return None if known is None else (self._fields(self.floating, steps), known)
 
-    def _fields(self, floating: FloatGraph, steps: int) -> Fields:
-        values = next(itertools.islice(floating.fields(), steps, None))
-        return {self.graph.sole_field.name: values[: floating.mesh.cells]}
+    def _fields(self, floating: Floating, steps: int) -> Fields:
+        return {self.graph.sole_field.name: Start(1.0, 0.0, self.graph.initial).floats(floating, steps)}
 
 
 @dataclass(frozen=True)

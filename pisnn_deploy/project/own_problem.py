@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.cell_graph import has_own_materials
 from pisnn_deploy.physics.problems import Problem, problem
 
 MOST_STEPS = 1 << 40
@@ -27,7 +28,8 @@ Integers = NDArray[np.int64]
 
 def problem_of(graph: IntegerGraph) -> Problem:
     """Problem of a graph's model, with the model's coefficients."""
-    return problem(graph.model_spec.problem, graph.model_spec.diffusivity, graph.model_spec.velocity)
+    spec, along = graph.model_spec, () if graph.materials is None else graph.materials.along
+    return problem(spec.problem, spec.diffusivity, spec.velocity, along)
 
 
 def steps_to_horizon(graph: IntegerGraph) -> int:
@@ -42,7 +44,7 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
     """
     horizon = graph.spec.time if graph.spec.equation == "law" else problem_of(graph).horizon
     steps = horizon / graph.time_step
-    if graph.materials is not None:
+    if graph.spec.equation != "law" and has_own_materials(graph):
         steps = min(steps, STEPS_IN_A_MEDIUM)
     if not steps <= MOST_STEPS:
         raise UsageError(
@@ -210,7 +212,7 @@ def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], F
     name : str or None
         As for `reference_of`.
     """
-    if graph.materials is not None or graph.spec.equation == "law":
+    if graph.spec.equation == "law" or has_own_materials(graph):
         return None
     return partial(problem_of(graph).reference, graph.grid, graph.reservoir_values(), name=name)
 

@@ -19,6 +19,8 @@ FluxKind = Literal["auto", "two-point", "multi-point"]
 """Choices of the fluxes on a mesh from a file."""
 FILES = ("materials", "conductivity", "capacity")
 """Options that can only be files."""
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Limits of lengths and diffusivities."""
 
 
 class CompileKeywords(GraphKeywords, total=False):
@@ -27,6 +29,8 @@ class CompileKeywords(GraphKeywords, total=False):
     profile: FileName
     mesh: FileName | int | tuple[int, ...] | None
     boundary: FileName | None
+    lengths: str | float | tuple[float, ...] | None
+    diffusivity: str | float | tuple[float, ...] | None
     fluxes: FluxKind
     weld: float | None
     materials: FileName | None
@@ -49,6 +53,10 @@ class Domain:
         Cells along each axis, such as ``64x64``, or a mesh file (default: the problem's own).
     boundary : str or None
         Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file (default: the problem's own).
+    lengths : str or None
+        Length of a grid along each axis, such as ``2,1`` (default: the model's).
+    diffusivity : str or None
+        Diffusivity on a grid, or one along each axis, such as ``0.02,0.01`` (default: the model's).
     weld : float or None
         Points of a mesh file within this distance of each other are merged.
     fluxes : str
@@ -61,6 +69,8 @@ class Domain:
 
     mesh: str | None = None
     boundary: str | None = None
+    lengths: str | None = None
+    diffusivity: str | None = None
     weld: float | None = None
     materials: Path | None = None
     conductivity: Path | None = None
@@ -70,6 +80,12 @@ class Domain:
     def __post_init__(self) -> None:
         if self.fluxes not in get_args(FluxKind):
             raise UsageError(f"`fluxes` {self.fluxes!r}: expected one of {', '.join(get_args(FluxKind))}")
+        for name in ("lengths", "diffusivity"):
+            if self.on_mesh_file and getattr(self, name) is not None:
+                raise UsageError(f"`{name}`: a mesh from a file has its own lengths and materials")
+            self.numbers(name)
+        if self.diffusivity is not None and self.conductivity is not None:
+            raise UsageError("`diffusivity`: `conductivity` replaces it")
         if self.on_mesh_file:
             if self.conductivity is not None or self.capacity is not None:
                 raise UsageError("`conductivity` and `capacity` are for grids; name the mesh's `materials` instead")
@@ -84,6 +100,25 @@ class Domain:
     def on_mesh_file(self) -> bool:
         """Whether the mesh comes from a file."""
         return self.mesh is not None and is_mesh_file(self.mesh)
+
+    def numbers(self, name: str) -> tuple[float, ...] | None:
+        """`lengths` or `diffusivity` as numbers.
+
+        Raises
+        ------
+        UsageError
+            It is anything but positive numbers.
+        """
+        text: str | None = getattr(self, name)
+        if text is None:
+            return None
+        try:
+            values = tuple(float(word) for word in text.split(","))
+        except ValueError:
+            values = ()
+        if not values or not all(SMALLEST < value < LARGEST for value in values):
+            raise UsageError(f"`{name}` {text!r}: expected a positive number for each axis, such as 2,1")
+        return values
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -214,6 +249,9 @@ def _plain(name: str, value: Any) -> Any:
         return fspath(value)
     if name == "mesh" and isinstance(value, int | tuple | list) and not isinstance(value, bool):
         return "x".join(str(plain_number(count)) for count in ((value,) if isinstance(value, int) else value))
+    if name in ("lengths", "diffusivity") and not isinstance(value, str | None):
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        return ",".join(repr(plain_number(number)) for number in numbers)
     if name == "value_range" and not isinstance(value, str | None):
         if not isinstance(value, tuple | list):
             raise UsageError(f"`value_range` {value!r}: expected two numbers, such as 0,2")

@@ -58,6 +58,8 @@ def _fluxes(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
         yield from _uniform_materials(mesh.material_of_cells, name, values)
     capacity = materials.capacity * volumes
     conductance = 1 / _in_series(mesh, materials, resistance)
+    if materials.along:
+        conductance *= np.array(materials.along)[graph.grid.axis]
     for name, sizes in (("capacity of a cell", capacity), ("conductance of a face", conductance)):
         if not (np.isfinite(sizes) & (sizes > 0)).all():
             yield f"a {name} is not a positive number"

@@ -131,7 +131,7 @@ def test_materials_are_measured_against_their_own_operator() -> None:
     chosen = CompileOptions(lower, load_profile("loihi2"), GraphOptions(placement="none"))
     explanation, graph = explained(heat_model(), chosen)
     fluxes, rounded, states, _ = errors(explanation).values()
-    assert explanation.stages[0].name == "two-point fluxes of the materials in float64"
+    assert explanation.stages[0].name == "two-point fluxes in float64"
     assert rounded == pytest.approx(fluxes, rel=0.5)
     assert states == pytest.approx(graph.quantisation.relative_l2_integer, rel=1e-3)
     coarse = replace(chosen, profile=narrow(16))

@@ -241,7 +241,7 @@ def _two_point(graph: IntegerGraph, materials: Materials, weights: Rows) -> tupl
     """Figures of two-point fluxes, and whether all conductances are rounded from exact ones on one scale."""
     mesh = graph.mesh
     joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
-    stored, conductance = conductances_of(weights)[joins], mesh.conductances(materials.conductivity)[joins]
+    stored, conductance = conductances_of(weights)[joins], materials.conductances(mesh)[joins]
     scale = int(stored.sum()) / math.fsum(conductance)
     # One scale must round each conductance to the nearest integer; without levels up or down, because there the
     # next face compensates the rounding of one.

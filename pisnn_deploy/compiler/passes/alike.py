@@ -35,6 +35,10 @@ ROUNDING = 3
 ALIKE = 1e-12
 """Relative tolerance within which capacities count as equal."""
 FINEST_QUANTUM_EXPONENT = 40
+SHORTEST = 0.9
+"""Shortest time step, as a part of the longest, that conductances of a grid of one material may choose."""
+MOST_MULTIPLES = 4096
+"""Most time steps that are tried for it."""
 
 
 def plain_model(
@@ -107,16 +111,18 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     best: tuple[float, int, Integers, int] | None = None
     for exponent in range(2, LARGEST_EXPONENT + 1):
         conductance = _conductances(mesh, rates, exponent)
+        worth = 0.0 if conductance is None else 0.5 * float((drop / conductance).max())
+        if not graph.has_own_materials:
+            conductance = _few_conductances(mesh, rates, exponent)
+            worth = 0.0 if conductance is None else _rounded_by(conductance, rates, drop)
         if conductance is None:
             continue
         fits = _quantum_exponent(conductance, drop, limits, exponent, state_bits)
-        worth = 0.5 * float((drop / conductance).max())
-        coarsest = -math.ceil(math.log2(worth))
-        finest = min(fits, coarsest)
+        finest = min(fits, FINEST_QUANTUM_EXPONENT if not worth else -math.ceil(math.log2(worth)))
         if fits >= 0 and (best is None or 2.0**-finest + worth < best[0]):
             best = 2.0**-finest + worth, exponent, conductance, finest
     if best is None:
-        raise _refusal(mesh, rates, limits, state_bits, pass_name)
+        raise _refusal(graph, rates, limits, state_bits, pass_name)
     _, exponent, conductance, finest = best
     quantum = 2.0**-finest
     reservoirs = np.rint(graph.reservoirs / quantum).astype(np.int64)
@@ -237,6 +243,33 @@ def _conductances(mesh: Mesh, rates: Field, exponent: int) -> Integers | None:
     return rounded if within else None
 
 
+def _few_conductances(mesh: Mesh, rates: Field, exponent: int) -> Integers | None:
+    """Integer conductances of a grid of one material, whose rates differ only by axis and at reservoirs.
+
+    The time step may be a little shorter than it must be: of all the multiples of the smallest rate by which the others
+    are nearly integers, too, the one with the smallest relative rounding is taken, and the longest step among equals.
+    None where the largest step allows no conductance of 1.
+    """
+    few, face = np.unique(np.round(rates / rates.min(), 9), return_inverse=True)
+    longest = min(WITHOUT_RINGING * 2.0**exponent / float(leaving(mesh, few[face]).max()), LARGEST_WEIGHT / few.max())
+    least = max(1, math.ceil(SHORTEST * longest))
+    multiples = np.arange(int(longest), max(least, int(longest) - MOST_MULTIPLES) - 1, -1)
+    integers = np.rint(multiples[:, None] * few).astype(np.int64)
+    error = np.abs(integers / (multiples[:, None] * few) - 1).max(axis=1, initial=0.0)
+    for choice in np.argsort(error, kind="stable"):
+        conductance: Integers = integers[choice][face]
+        if (leaving(mesh, conductance.astype(np.float64)) <= WITHOUT_RINGING * 2.0**exponent).all():
+            return conductance
+    return None
+
+
+def _rounded_by(conductance: Integers, rates: Field, drop: Field) -> float:
+    """Largest change of a cell value in a PDE step by what conductances of a grid of one material are rounded by."""
+    exact = conductance.sum() / rates.sum() * rates
+    error = float((np.abs(conductance - exact) / exact * drop).max())
+    return error if error > ALIKE else 0.0
+
+
 def _rounded_line(exact: Field) -> Integers:
     """Round along the first dimension, from both ends inwards, so that sums of reciprocals stay those of the line."""
     count = len(exact)
@@ -259,7 +292,11 @@ def _nearest(exact: Field, lacking: Field) -> tuple[Integers, Field]:
     return np.asarray(lower + up, np.int64), np.where(up, left[1], left[0])
 
 
-def _refusal(mesh: Mesh, rates: Field, limits: OperatingRange, state_bits: int, pass_name: str) -> CompileError:
+def _refusal(
+    graph: TwoPointGraph, rates: Field, limits: OperatingRange, state_bits: int, pass_name: str
+) -> CompileError:
+    mesh, has_own = graph.mesh.grid, graph.has_own_materials
+    assert mesh is not None
     smallest, largest = int(np.argmin(rates)), int(np.argmax(rates))
     ratio = float(rates[largest] / rates[smallest])
     if all(_conductances(mesh, rates, exponent) is None for exponent in range(2, LARGEST_EXPONENT + 1)):
@@ -267,7 +304,7 @@ def _refusal(mesh: Mesh, rates: Field, limits: OperatingRange, state_bits: int, 
             pass_name,
             f"face {largest} conducts {ratio:.3g} times as much as face {smallest}, but weights range from 1 to "
             f"{LARGEST_WEIGHT}",
-            remedy="use materials that differ less",
+            remedy="use materials that differ less" if has_own else "choose a mesh whose cells are nearer to squares",
         )
     return CompileError(
         pass_name,

@@ -61,7 +61,8 @@ class LowerTwoPoint:
     1. The model's kernel is condensed to two points: on unequal cells nothing wider is consistent. Only its equation
        remains; the conductance of a face follows from its geometry and the materials on both sides.
     2. A face's conductance is ``area / (d_s / k_s + d_t / k_t)``: two resistances in series.
-    3. Models with hidden layers, and other equations than diffusion, are refused.
+    3. On a grid, cells may have another width along each axis, and the diffusivity a factor along each.
+    4. Models with hidden layers, and other equations than diffusion, are refused.
 
     Parameters
     ----------
@@ -73,13 +74,14 @@ class LowerTwoPoint:
         By the mesh's names; for a box ``default``.
     conductivity, capacity : float64 array [cells] or None
         For a box, cell by cell; times those of the material.
+    along : tuple of float
+        For a box, factor of the conductivity along each axis; empty where it is the same along all.
     """
 
     name: ClassVar[str] = "lower-two-point"
     requires: ClassVar[tuple[Fact, ...]] = ()
     ensures: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
-    measured_against: ClassVar[str | None] = "the same two-point fluxes exact in time"
-    """Reference of the pass `measure`, where it is not the problem's."""
+    fluxes: ClassVar[str] = "two-point"
     digits: ClassVar[tuple[str, ...]] = ("one", "many")
     """Choices for the digits of the weights of faces."""
 
@@ -88,6 +90,13 @@ class LowerTwoPoint:
     materials: Mapping[str, Material] = field(metadata=UNRECORDED)
     conductivity: Field | None = field(default=None, metadata=UNRECORDED)
     capacity: Field | None = field(default=None, metadata=UNRECORDED)
+    along: tuple[float, ...] = field(default=(), metadata=UNRECORDED)
+
+    @property
+    def measured_against(self) -> str | None:
+        """Reference of the pass `measure`, where it is not the problem's."""
+        has_own = isinstance(self.mesh, MeshFile) or self.materials or self.conductivity is not None
+        return f"the same {self.fluxes} fluxes exact in time" if has_own or self.capacity is not None else None
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerTwoPoint | None:
@@ -144,7 +153,7 @@ class LowerTwoPoint:
             spec=spec,
             mesh=mesh,
             capacity=materials.capacity * mesh.geometry().volumes,
-            conductance=mesh.conductances(materials.conductivity),
+            conductance=materials.conductances(mesh),
             reservoirs=reservoirs,
             initial=initial,
             materials=materials,
@@ -175,8 +184,9 @@ class LowerTwoPoint:
             if values.size != mesh.cells or not (np.isfinite(values).all() and values.min() > 0):
                 raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
-        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
-        return self._graph(spec, mesh, Materials(conductivity, capacity), reservoirs, initial)
+        own = problem(spec.problem, spec.diffusivity, spec.velocity, self.along)
+        initial = own.initial(mesh, reservoirs).reshape(-1)
+        return self._graph(spec, mesh, Materials(conductivity, capacity, self.along), reservoirs, initial)
 
     def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
@@ -197,7 +207,7 @@ class LowerMultiPoint(LowerTwoPoint):
 
     name: ClassVar[str] = "lower-multi-point"
     ensures: ClassVar[tuple[Fact, ...]] = (MULTI_POINT,)
-    measured_against: ClassVar[str | None] = "the same multi-point fluxes exact in time"
+    fluxes: ClassVar[str] = "multi-point"
     digits: ClassVar[tuple[str, ...]] = ("many",)
 
     def _faces_text(self, graph: CellGraph) -> str:

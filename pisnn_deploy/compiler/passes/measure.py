@@ -81,7 +81,7 @@ class Measure:
         start = self.start(graph)
         if start is None:
             return graph
-        longest = CELL_GRAPH_STEPS if isinstance(self.floating, CellGraph) else CELL_STEPS
+        longest = CELL_STEPS if self._has_problem else CELL_GRAPH_STEPS
         steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
         values = self._run(graph, start, steps)
         if values is None:
@@ -113,7 +113,13 @@ class Measure:
     @property
     def _problem(self) -> Problem:
         spec = self.floating.spec
-        return problem(spec.problem, spec.diffusivity, spec.velocity)
+        along = self.floating.materials.along if isinstance(self.floating, CellGraph) else ()
+        return problem(spec.problem, spec.diffusivity, spec.velocity, along)
+
+    @property
+    def _has_problem(self) -> bool:
+        """Whether the reference is that of the problem; else it is the exponential of the operator."""
+        return not (isinstance(self.floating, CellGraph) and self.floating.has_own_materials)
 
     def start(self, graph: IntegerGraph) -> Start | None:
         """Start of the measurement; None if the problem's own is outside the range and cannot be moved."""
@@ -172,10 +178,11 @@ class Measure:
             Of a run from `start`.
         """
         graph = self.floating
-        if isinstance(graph, CellGraph):
+        if isinstance(graph, CellGraph) and graph.has_own_materials:
             exact: NDArray[np.float64] | None = graph.exact(time)
         else:
-            exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
+            assert graph.mesh.grid is not None
+            exact = self._problem.reference(graph.mesh.grid, graph.reservoirs, time)
         if exact is None:
             return None
         return relative_l2(values, start.factor * exact + start.offset)

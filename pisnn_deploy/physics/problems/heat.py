@@ -27,18 +27,27 @@ class Heat:
     """``u_t = diffusivity * laplacian(u)`` with any mixture of periodic, no-flux and Dirichlet sides.
 
     The initial condition ``modes`` is the steady state of the reservoirs (1 without reservoirs) plus 0.5 times the
-    first and 0.25 times the third eigenmode of the Laplacian, the same along all axes; ``bump`` has eight modes.
+    first and 0.25 times the third eigenmode of the Laplacian, the same along all axes; ``bump`` has eight modes. With
+    factors `along` the axes, the diffusivity differs from axis to axis.
     """
 
     name: str
     default_shape: tuple[int, ...]
     diffusivity: float = _DIFFUSIVITY
     initial_conditions: tuple[str, ...] = tuple(_INITIAL)
+    along: tuple[float, ...] = ()
 
     @property
     def equation(self) -> str:
         """The equation as text."""
+        if self.along:
+            terms = zip(self.along, "xyz", strict=False)
+            return "u_t = " + " + ".join(f"{self.diffusivity * factor:g} u_{axis}{axis}" for factor, axis in terms)
         return f"u_t = {self.diffusivity:g} laplacian(u)"
+
+    def _along(self, axis: int) -> float:
+        """Diffusivity along an axis."""
+        return self.diffusivity * (self.along[axis] if self.along else 1.0)
 
     @property
     def horizon(self) -> float:
@@ -87,7 +96,7 @@ class Heat:
         total = EPSILON * (2 * float(np.abs(steady).max()) + float(np.abs(amplitudes).sum()))
         for axis, (sides, length) in enumerate(zip(mesh.boundary, mesh.lengths, strict=True)):
             waves, phases = eigenmodes(sides, length, numbers)
-            left = np.abs(amplitudes) * np.exp(-self.diffusivity * waves**2 * time)
+            left = np.abs(amplitudes) * np.exp(-self._along(axis) * waves**2 * time)
             total += rounding_bound(left, waves, phases, cell_edges(mesh, axis))
         return total
 
@@ -109,7 +118,7 @@ class Heat:
         for axis, (sides, length) in enumerate(zip(mesh.boundary, mesh.lengths, strict=True)):
             waves, phases = eigenmodes(sides, length, numbers)
             along = cosine_averages(cell_edges(mesh, axis), waves, phases)
-            along *= np.exp(-self.diffusivity * waves**2 * time)[:, None]
+            along *= np.exp(-self._along(axis) * waves**2 * time)[:, None]
             field = field[..., None] * along.reshape(len(numbers), *(1,) * axis, -1)
         return np.asarray(field.sum(axis=0).reshape(-1), np.float64)
 

@@ -76,15 +76,15 @@ _DEFAULTS: dict[str, Problem] = {
     "advection_diffusion1d": AdvectionDiffusion(),
     "burgers1d": Burgers(),
 }
-_WITH: dict[str, Callable[[float, float], Problem]] = {
-    "heat1d": lambda diffusivity, _: Heat("heat1d", (128,), diffusivity),
-    "heat2d": lambda diffusivity, _: Heat("heat2d", (64, 64), diffusivity),
-    "heat3d": lambda diffusivity, _: Heat("heat3d", (16, 16, 16), diffusivity),
-    "laplace2d": lambda _, __: Laplace(),
-    "advection_diffusion1d": lambda diffusivity, velocity: AdvectionDiffusion(
+_WITH: dict[str, Callable[[float, float, tuple[float, ...]], Problem]] = {
+    "heat1d": lambda diffusivity, _, along: Heat("heat1d", (128,), diffusivity, along=along),
+    "heat2d": lambda diffusivity, _, along: Heat("heat2d", (64, 64), diffusivity, along=along),
+    "heat3d": lambda diffusivity, _, along: Heat("heat3d", (16, 16, 16), diffusivity, along=along),
+    "laplace2d": lambda _, __, ___: Laplace(),
+    "advection_diffusion1d": lambda diffusivity, velocity, _: AdvectionDiffusion(
         diffusivity=diffusivity, velocity=velocity
     ),
-    "burgers1d": lambda diffusivity, _: Burgers(diffusivity=diffusivity),
+    "burgers1d": lambda diffusivity, _, __: Burgers(diffusivity=diffusivity),
 }
 NAMES = tuple(_DEFAULTS)
 """Names of the problems."""
@@ -124,7 +124,9 @@ def mismatch(name: str, equation: str, dimensions: int) -> str:
     return f"{name} solves {problem_equation} in {axes}D, but the model solves {equation} in {dimensions}D"
 
 
-def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:
+def problem(
+    name: str, diffusivity: float | None = None, velocity: float = 0.0, along: tuple[float, ...] = ()
+) -> Problem:
     """Look up a problem by name.
 
     Parameters
@@ -133,6 +135,8 @@ def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) 
         Overrides the coefficients of the problem.
     velocity : float
         Used only if `diffusivity` is given.
+    along : tuple of float
+        Factor of the diffusivity along each axis, for problems of heat.
 
     Raises
     ------
@@ -141,4 +145,4 @@ def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) 
     """
     if name not in _DEFAULTS:
         raise UsageError(f"problem {name!r}: unknown; use {', '.join(NAMES)}")
-    return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity)
+    return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity, along)

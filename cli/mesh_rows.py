@@ -1,0 +1,45 @@
+"""Rows of the table of `compile` about meshes and fluxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pisnn_deploy.cli.console import Row
+from pisnn_deploy.core.printable import counted
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.cell_graph import has_own_materials
+
+
+def quality(provenance: Mapping[str, Any]) -> list[Row]:
+    """Quality of a mesh file."""
+    quality, welded = provenance.get("two_point"), provenance.get("welded_points")
+    rows: list[Row] = [] if welded is None else [("welded", f"{counted(welded, 'point')} joined with others")]
+    if quality is not None:
+        low, high = quality["flux_factors"]
+        most = "at most " if quality["flux_factors_are_bounds"] else ""
+        several = provenance.get("fluxes") is not None
+        factors = f"{'would be ' if several else ''}{most}{low:.3f} to {high:.3f}"
+        rows += [("fluxes", "multi-point: exact for linear fields")] if several else []
+        rows += [
+            (
+                "angles",
+                f"mean {quality['mean_degrees']:.1f}, largest {quality['largest_degrees']:.1f} degrees between centre "
+                f"lines and face normals; {100 * quality['share_beyond_20_degrees']:.0f} % of faces beyond 20",
+            ),
+            (
+                "two-point fluxes",
+                f"{factors} times the right ones of linear fields, by direction",
+            ),
+        ]
+    return rows
+
+
+def fluxes(graph: IntegerGraph) -> list[Row]:
+    """That the trained kernel is not used, where the user did not ask for materials."""
+    if graph.materials is None or has_own_materials(graph):
+        return []
+    cells = " x ".join(f"{width:.3g}" for width in graph.grid.spacing)
+    factors = " and ".join(f"{factor:g}" for factor in graph.materials.along)
+    along = f", and diffusivity is {factors} times that of the model" if factors else ""
+    return [("fluxes", f"two-point, because the trained kernel is for square cells: {cells}{along}")]
