@@ -23,9 +23,10 @@ MESHES = {
     "advection_diffusion2d": "32x32,64x64,128x128",
     "burgers2d": PLANE,
     "heat3d": "8x8x8,16x16x16,32x32x32",
-    "lwr": "64,128,256,512",
+    "lwr": "16,32,64,128,256",
     "porous_medium": LINE,
     "shallow_water1d": "64,128,256,512",
+    "viscous_burgers1d": LINE,
     "wave1d": LINE,
 }
 """Models and laws that are known at their final time; a lake at rest has no error, and the solver of Cahn-Hilliard and
@@ -34,7 +35,7 @@ NORM: Norm = "l1"
 OTHERS = """## Not measured
 
 `advection_diffusion1d` and `burgers1d` were trained for one cell width, because their equations have a length of their
-own: `converge` refuses them on other meshes. The laws `advection_diffusion2d` and `burgers2d` are of the same
+own: `converge` refuses them on other meshes. The laws `advection_diffusion2d` and `viscous_burgers1d` are of the same
 equations. A lake at rest has no error on any mesh; of Cahn-Hilliard and Gray-Scott, only a solver on a much finer grid
 is known.
 
