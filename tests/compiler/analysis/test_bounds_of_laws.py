@@ -85,8 +85,11 @@ def assert_within_bounds(
             changes = [now - last for now, last in zip(result.sends, sent.get(name, result.sends), strict=True)]
             payload = limits.get((name, "payload"))
             if payload is not None:
-                outputs = {s.output for s in graph.synapses if s.source == name} or {0}
-                payloads = [(changes if graph.coding == "delta" else result.sends)[output] for output in outputs]
+                outputs = {s.output for s in graph.synapses if s.source == name and s.target not in graph.holders} or {
+                    0
+                }
+                is_change = {o: graph.coding == "delta" or (name, o) in graph.heard_again for o in outputs}
+                payloads = [(changes if is_change[output] else result.sends)[output] for output in outputs]
                 assert all(payload.lower <= int(p.min()) <= int(p.max()) <= payload.upper for p in payloads if p.size)
             sent[name] = list(result.sends)
     return seen
