@@ -166,7 +166,12 @@ def _beside(spec: LawSpec, truth: Solution, moment: float, steps: int) -> Iterat
 
 
 def _errors(fields: Fields, truth: Solution) -> str:
-    return ", ".join(f"{name} {part.l1:.2e}" for name, part in compare(fields, truth.fields).items())
+    errors = compare(fields, truth.fields).items()
+    return ", ".join(f"{name} {part.l1:.2e}" if part.l1 < _GONE else f"{name} dies out" for name, part in errors)
+
+
+_GONE = 1e6
+"""Relative errors beyond this are those of a field of which nothing is left but rounding."""
 
 
 def _is_near(fields: Fields, truth: Solution) -> bool:
