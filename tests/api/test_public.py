@@ -110,7 +110,7 @@ def test_groups_say_what_each_keyword_means(request_: Any) -> None:
         ({"slope": "steep"}, "`slope` 'steep': expected a number"),
         ({"value_range": 5}, "`value_range` 5: expected two numbers, such as 0,2"),
         ({"value_range": "0"}, "`value_range` '0': expected two numbers, such as 0,2"),
-        ({"coding": "rate"}, "`coding` 'rate': expected one of delta, dense"),
+        ({"coding": "rate"}, "`coding` 'rate': expected one of auto, delta, dense"),
         ({"send_threshold": 2}, "`send_threshold`: needs `processes` stock"),
         (
             {"processes": "stock", "send_threshold": 0},
