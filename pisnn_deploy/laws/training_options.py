@@ -16,18 +16,19 @@ class LawTraining(BaseModel):
     Attributes
     ----------
     hidden : int or None
-        Hidden units of the network (default: 16, and 16 more for each field and for each axis).
+        Hidden units of the network (default: 48 on a line, else 40).
     half_width : int
         Cells on each side of a face that its flux depends on.
     seed : int
         Random seed of the starts and of the initial networks.
     starts : int or None
-        Random starts that the training sees (default: 24 on a line, else 10).
+        Random starts that the training sees (default: 24 for one field on a line, 16 for several, else 10).
     cells : int or None
-        Cells along each axis of the periodic box of these starts (default: those of the mesh, but at most 96 on a line
-        and 32 else).
+        Cells along each axis of the periodic box of these starts (default: those of the mesh, but at most 128 for one
+        field on a line, 96 for several, else 24).
     horizon : int or None
-        PDE steps of the longest rollouts (default: those to the final time, but at most 96 on a line and 24 else).
+        PDE steps of the longest rollouts (default: those to the final time, but at most 96 for one field on a line, 64
+        for several, else 24).
     steps : int
         Gauss-Newton steps on the longest rollouts.
     accept : float or None
@@ -42,5 +43,5 @@ class LawTraining(BaseModel):
     starts: Annotated[int, Field(ge=1, le=1024, strict=True)] | None = None
     cells: Annotated[int, Field(ge=8, le=1024, strict=True)] | None = None
     horizon: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
-    steps: Annotated[int, Field(ge=1, le=1000, strict=True)] = 16
+    steps: Annotated[int, Field(ge=1, le=1000, strict=True)] = 30
     accept: Positive | None = None

@@ -15,6 +15,8 @@ from pisnn_deploy.training.laws.setting import Setting
 
 Floats = NDArray[np.float64]
 
+SEGMENTS = 6
+"""Rollouts from each course, at most."""
 KNOWN_TIMES = 4
 """Equally spaced times at which a rollout is compared."""
 LEAST_VARIATION = 0.1
@@ -51,12 +53,13 @@ class Horizons:
         return replace(rollouts, weights=weights[:, None] * per_field)
 
     def unweighted(self, horizon: int) -> Rollouts:
-        """Rollouts from every multiple of the horizon."""
+        """Rollouts from states along each course."""
         if horizon not in self._rollouts:
             known = sorted({math.ceil(horizon * part / KNOWN_TIMES) for part in range(1, KNOWN_TIMES + 1)})
             if horizon < 2 * KNOWN_TIMES:
                 known = [horizon]
-            firsts = range(0, self._setting.horizon - horizon + 1, horizon)
+            apart = max(horizon, self._setting.horizon // SEGMENTS)
+            firsts = range(0, self._setting.horizon - horizon + 1, apart)
             states = [(course.states, first) for course in self._courses for first in firsts]
             starts = np.stack([each[first] for each, first in states])
             exact = np.stack([each[[first + step for step in known]] for each, first in states])

@@ -23,11 +23,29 @@ from pisnn_deploy.mesh.boundary import SIDE_NAMES
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-UNITS, UNITS_PER_PART = 16, 16
-"""Hidden units by default: a number, and one for each field and each further axis."""
-STARTS, STARTS_ON_PLANES = 24, 10
-CELLS, CELLS_ON_PLANES = 128, 32
-HORIZON, HORIZON_ON_PLANES = 96, 24
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a training by default; the last two at most.
+
+    Attributes
+    ----------
+    hidden, starts, cells, horizon : int
+        See `LawTraining`.
+    """
+
+    hidden: int
+    starts: int
+    cells: int
+    horizon: int
+
+
+SIZES = {
+    "one field on a line": Sizes(48, 24, 128, 96),
+    "fields on a line": Sizes(48, 16, 96, 64),
+    "planes": Sizes(40, 10, 24, 24),
+}
+"""So that trainings take a few minutes."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +148,7 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
     count = math.ceil(spec.time * rate / (spec.courant or COURANT) * (1 - 1e-12))
     ranges = np.array([spec.range[name] for name in law.fields])
     options = _with_defaults(spec.training or LawTraining(), law, spec.mesh, count)
-    cells = tuple(min(options.cells or 0, CELLS * CELLS) for _ in spacing)
+    cells = tuple(options.cells or 0 for _ in spacing)
     grid = Grid(cells, tuple(width * along for width, along in zip(spacing, cells, strict=True)), spec.domain.lower)
     return Setting(
         law,
@@ -169,13 +187,13 @@ def _require_trainable(law: Law, spec: LawSpec) -> None:
 
 
 def _with_defaults(options: LawTraining, law: Law, mesh: tuple[int, ...], count: int) -> LawTraining:
-    is_line = law.dimensions == 1
-    parts = len(law.fields) + law.dimensions - 1
+    kind = "planes" if law.dimensions > 1 else "fields on a line" if len(law.fields) > 1 else "one field on a line"
+    sizes = SIZES[kind]
     defaults = {
-        "hidden": UNITS + UNITS_PER_PART * parts,
-        "starts": STARTS if is_line else STARTS_ON_PLANES,
-        "cells": min(max(8, *mesh), CELLS if is_line else CELLS_ON_PLANES),
-        "horizon": min(count, HORIZON if is_line else HORIZON_ON_PLANES),
+        "hidden": sizes.hidden,
+        "starts": sizes.starts,
+        "cells": min(max(8, *mesh), sizes.cells),
+        "horizon": min(count, sizes.horizon),
     }
     return options.model_copy(update={name: v for name, v in defaults.items() if getattr(options, name) is None})
 
