@@ -26,6 +26,7 @@ from pisnn_deploy.physics.problems.burgers import cole_hopf
 from pisnn_deploy.physics.problems.modes import Modes
 from pisnn_deploy.training.assessment import HeldOut, godunov
 from pisnn_deploy.training.hidden_flux import Course, HiddenFlux, NormalEquations, normal_equations, stencil
+from pisnn_deploy.training.levenberg_marquardt import START_DAMPING, improved
 from pisnn_deploy.training.recipe import GaussNewtonOptions
 from pisnn_deploy.training.rounding import round_with_compensation, rounding_order
 
@@ -42,8 +43,6 @@ KINK_SCALE, LINEAR_SCALE, LINEAR_BIAS, LINEAR_JITTER = 0.5, 0.99, 1.2, 0.2
 LARGEST_INPUT_WEIGHT = 0.94
 LARGEST_OUTPUT_PART = 0.97
 """Units are scaled up before rounding, close to the largest weight but with a little room to move."""
-START_DAMPING, ACCEPTED, REJECTED, SMALLEST_DAMPING = 1e-2, 0.25, 6.0, 1e-9
-TRIES = 5
 HELD_OUT_FIELDS = 8
 HELD_OUT_STREAM = 2
 """Random stream of the held-out fields; training uses the streams 0 and 1."""
@@ -199,26 +198,23 @@ class GaussNewton:
         """Take a Levenberg-Marquardt step; the last result is False if no damping lowers the loss."""
         count = progress.parameters.size
         free = np.setdiff1d(np.arange(count), progress.rounded)
-        limits = LARGEST_WEIGHT * self._units
-        bounded = np.concatenate([self._inputs, self._outputs]) if progress.rounded.size else np.zeros(0, np.int64)
-        damping = progress.damping
-        for _ in range(TRIES):
-            diagonal = np.diag(equations.matrix)[free]
-            matrix = equations.matrix[np.ix_(free, free)] + np.diag(damping * diagonal + damping * 1e-7 + 1e-12)
-            parameters = progress.parameters.copy()
-            parameters[free] -= np.linalg.solve(matrix, equations.gradient[free])
-            parameters[bounded] = np.clip(parameters[bounded], -limits[bounded], limits[bounded])
-            trial = self._equations(parameters, horizon)
-            if trial.loss < equations.loss:
-                better = _replace(
-                    progress,
-                    parameters=parameters,
-                    damping=max(damping * ACCEPTED, SMALLEST_DAMPING),
-                    losses=(*progress.losses, trial.loss),
-                )
-                return better, trial, True
-            damping *= REJECTED
-        return _replace(progress, losses=(*progress.losses, equations.loss)), equations, False
+        limits = np.full(count, math.inf)
+        if progress.rounded.size:
+            both = np.concatenate([self._inputs, self._outputs])
+            limits[both] = LARGEST_WEIGHT * self._units[both]
+        better = improved(
+            progress.parameters,
+            equations,
+            free,
+            limits,
+            progress.damping,
+            lambda parameters: self._equations(parameters, horizon),
+        )
+        if better is None:
+            return _replace(progress, losses=(*progress.losses, equations.loss)), equations, False
+        losses = (*progress.losses, better.trial.loss)
+        moved = _replace(progress, parameters=better.parameters, damping=better.damping, losses=losses)
+        return moved, better.trial, True
 
     def _round(self, progress: Progress, equations: NormalEquations, outputs: bool, part: float) -> Progress:
         if not progress.rounded.size:
