@@ -22,7 +22,9 @@ class LawTraining(BaseModel):
     seed : int
         Random seed of the starts and of the initial networks.
     starts : int or None
-        Random starts that the training sees (default: 24 for one field on a line, 16 for several, else 10).
+        Random starts that the training sees (default: 24 for one field on a line, 16 for several, else 10; three times
+        as many if the recipe's start has jumps). A stage trains on at most that number without the jumps, half of
+        them the worst, and checks that none of the others gets much worse.
     cells : int or None
         Cells along each axis of the periodic box of these starts (default: those of the mesh, but at most 128 for one
         field on a line, 96 for several, else 24).

@@ -29,6 +29,9 @@ QUIETEST, LOUDEST = 0.2, 1.0
 """Part of the operating range that a start spans."""
 FADED, MOST_FADING = 0.8, 24
 """A start whose solution leaves the operating range is drawn again around its mean with this part of its amplitude."""
+INNER = 0.05
+"""Part of the operating range that held-out starts keep away from its ends, so that integers can run them: a run stops
+where a value leaves the range, and rounding may move it. Training starts reach to the ends."""
 CELLS_PER_WAVE = 16
 """Shortest waves of the starts."""
 MOST_PARTS = 64
@@ -70,7 +73,8 @@ def course(setting: Setting, stream: int, number: int) -> Course:
         Solutions leave the operating range even after the quietest starts.
     """
     random = np.random.default_rng([setting.options.seed, stream, number])
-    means, shape = _random_start(setting, random, number)
+    inner = INNER if stream == HELD_OUT_STREAM else 0.0
+    means, shape = _random_start(setting, random, number, inner)
     for _ in range(MOST_FADING):
         start = means + shape
         if _stays(setting, start, setting.horizon):
@@ -79,10 +83,11 @@ def course(setting: Setting, stream: int, number: int) -> Course:
     raise CheckError("training: solutions of random starts leave the operating range; widen `range`")
 
 
-def _random_start(setting: Setting, random: np.random.Generator, number: int) -> tuple[Floats, Floats]:
-    """Means [fields, 1, ...], and deviations [fields, *fine] on the fine grid."""
+def _random_start(setting: Setting, random: np.random.Generator, number: int, inner: float) -> tuple[Floats, Floats]:
+    """Means [fields, 1, ...], and deviations [fields, *fine] on the fine grid; `inner` is what both ends leave free."""
     fine = setting.grid.refined(FINER).shape
     widths = np.diff(setting.ranges, axis=1)[:, 0]
+    ends, widths = setting.ranges[:, 0] + inner * widths, (1 - 2 * inner) * widths
     spans = np.exp(random.uniform(math.log(QUIETEST), math.log(LOUDEST), len(widths)))
     if number % 2 == 0:
         spans = np.maximum(spans, random.uniform(0.5, LOUDEST))
@@ -93,7 +98,7 @@ def _random_start(setting: Setting, random: np.random.Generator, number: int) ->
         values = draw(random, fine)
         size = float(values.max() - values.min()) or 1.0
         deviations.append((values - values.min()) / size * span * width)
-    lowest = setting.ranges[:, 0] + random.uniform(size=len(widths)) * (1 - spans) * widths
+    lowest = ends + random.uniform(size=len(widths)) * (1 - spans) * widths
     shape = np.stack(deviations)
     means = shape.mean(axis=tuple(range(1, shape.ndim)), keepdims=True)
     return means + lowest.reshape(means.shape), shape - means

@@ -46,6 +46,8 @@ SIZES = {
     "planes": Sizes(40, 10, 24, 24),
 }
 """So that trainings take a few minutes."""
+STARTS_WITH_JUMPS = 3
+"""Schemes are unstable at few of the starts with jumps, so there are more of these."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Setting:
         Physical time of a PDE step.
     options : LawTraining
         With numbers in place of None, but for `accept`.
+    at_once : int
+        Courses that a stage trains on, at most.
     has_jumps : bool
         Whether the start of the recipe has jumps, so that random starts have some.
     """
@@ -96,6 +100,7 @@ class Setting:
     time_step: float
     layouts: tuple[Layout, ...]
     options: LawTraining
+    at_once: int
     has_jumps: bool
 
     @property
@@ -147,7 +152,9 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
     rate = pace(characteristic_speeds(spec.states()), spacing, spec.side_coefficients).total
     count = math.ceil(spec.time * rate / (spec.courant or COURANT) * (1 - 1e-12))
     ranges = np.array([spec.range[name] for name in law.fields])
-    options = _with_defaults(spec.training or LawTraining(), law, spec.mesh, count)
+    kind = "planes" if law.dimensions > 1 else "fields on a line" if len(law.fields) > 1 else "one field on a line"
+    has_jumps = _has_jumps(start, ranges)
+    options = _with_defaults(spec.training or LawTraining(), SIZES[kind], spec.mesh, count, has_jumps)
     cells = tuple(options.cells or 0 for _ in spacing)
     grid = Grid(cells, tuple(width * along for width, along in zip(spacing, cells, strict=True)), spec.domain.lower)
     return Setting(
@@ -158,7 +165,8 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
         spec.time / count,
         _layouts(law, spacing, options.half_width),
         options,
-        _has_jumps(start, ranges),
+        SIZES[kind].starts,
+        has_jumps,
     )
 
 
@@ -186,12 +194,12 @@ def _require_trainable(law: Law, spec: LawSpec) -> None:
                 )
 
 
-def _with_defaults(options: LawTraining, law: Law, mesh: tuple[int, ...], count: int) -> LawTraining:
-    kind = "planes" if law.dimensions > 1 else "fields on a line" if len(law.fields) > 1 else "one field on a line"
-    sizes = SIZES[kind]
+def _with_defaults(
+    options: LawTraining, sizes: Sizes, mesh: tuple[int, ...], count: int, has_jumps: bool
+) -> LawTraining:
     defaults = {
         "hidden": sizes.hidden,
-        "starts": sizes.starts,
+        "starts": sizes.starts * (STARTS_WITH_JUMPS if has_jumps else 1),
         "cells": min(max(8, *mesh), sizes.cells),
         "horizon": min(count, sizes.horizon),
     }

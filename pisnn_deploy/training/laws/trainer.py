@@ -162,9 +162,10 @@ class Trainer:
             if progress.iteration == 0:
                 progress = self._begin(progress, stage)
             rollouts = self.horizons.weighted(progress.reference, stage.horizon)
+            guard = self.horizons.guard(progress.reference, stage.horizon)
             equations = self._equations(progress.parameters, rollouts)
             while progress.iteration < stage.steps:
-                moved = self._improve(progress, equations, rollouts)
+                moved = self._improve(progress, equations, rollouts, guard)
                 if moved is None:
                     progress = replace(progress, iteration=stage.steps)
                 else:
@@ -201,8 +202,8 @@ class Trainer:
         if stage.attempt is not None:
             parameters = self.initial(stage.attempt)
         if stage.chooses:
-            errors = [self.horizons.error(each) for each in progress.finished]
-            if not np.isfinite(min(errors)):
+            errors = [float(self.horizons.course_errors(each).mean()) for each in progress.finished]
+            if min(errors) >= 1:
                 raise CheckError(
                     "training: rollouts of all initial networks blow up; lower courant, or raise training.hidden"
                 )
@@ -231,8 +232,14 @@ class Trainer:
         losses = np.append(progress.losses, self.horizons.error(progress.parameters))
         return replace(progress, stage=number, iteration=0, finished=finished, losses=losses)
 
-    def _improve(self, progress: Progress, equations: NormalEquations, rollouts: Rollouts) -> Progress | None:
-        """Take a step; None if no damping lowers the loss."""
+    def _improve(
+        self,
+        progress: Progress,
+        equations: NormalEquations,
+        rollouts: Rollouts,
+        guard: Callable[[Floats], bool],
+    ) -> Progress | None:
+        """Take a step; None if no damping lowers the loss and satisfies the guard."""
         if not np.isfinite(equations.loss):
             return None
         free = np.setdiff1d(np.arange(self.scheme.size), progress.rounded)
@@ -245,7 +252,7 @@ class Trainer:
             free,
             limits,
             progress.damping,
-            lambda parameters: _Loss(self._loss(parameters, rollouts)),
+            lambda parameters: _Loss(self._loss(parameters, rollouts) if guard(parameters) else math.inf),
         )
         if better is None:
             return None
