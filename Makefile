@@ -106,7 +106,7 @@ figures: setup ## measure the figures and the picture of README.md and write the
 
 PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
 
-results: setup ## measure the zoo and its baselines for docs/results (75 minutes; keeps trainings in build)
+results: setup ## measure the zoo and its baselines for docs/results (100 minutes; keeps trainings in build)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
 	$(BIN)/python -m benchmarks.ablation
@@ -123,6 +123,7 @@ results: setup ## measure the zoo and its baselines for docs/results (75 minutes
 	$(BIN)/python -m benchmarks.convergence
 	$(BIN)/python -m benchmarks.zoo_of_laws
 	$(BIN)/python -m benchmarks.burgers
+	$(BIN)/python -m benchmarks.trained_laws
 	$(BIN)/python -m benchmarks.goals_of_laws
 	$(BIN)/python -m benchmarks.stock
 	$(BIN)/python -m benchmarks.residues

@@ -279,7 +279,7 @@ def overview(everything: dict[str, Results]) -> str:
         "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
         "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Residues that are seen, and "
         "exact moments: [residues.md](residues.md). Triangles, tetrahedra and materials: [meshes.md](meshes.md). "
-        "Laws: [laws.md](laws.md), "
+        "Laws: [laws.md](laws.md), [trained ones](trained_laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
         "[fuzzing.md](fuzzing.md).",
         "",

@@ -212,11 +212,6 @@ def test_starts_that_leave_the_range_are_refused(tmp_path: Path) -> None:
             "wall",
             "law.flux.u: a trained flux is the same at every place, but this depends on x; use method constructed",
         ),
-        (
-            {"flux": {"u": "u"}},
-            {"left": {"flux": 0.1}, "right": "outflow"},
-            "domain.boundary.left: u has the condition flux, which trained fluxes do not have; use method constructed",
-        ),
     ],
 )
 def test_what_no_trained_flux_can_be_is_refused(law: dict[str, Any], boundary: Any, sentence: str) -> None:

@@ -146,7 +146,7 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
         The law has something that a trained flux cannot be; the message names it.
     """
     whole = spec.parsed().numeric()
-    _require_trainable(whole, spec)
+    _require_trainable(whole)
     law = replace(whole, sources=(), exchange=())
     spacing = tuple(length / cells for length, cells in zip(spec.lengths, spec.mesh, strict=True))
     rate = pace(characteristic_speeds(spec.states()), spacing, spec.side_coefficients).total
@@ -170,7 +170,7 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
     )
 
 
-def _require_trainable(law: Law, spec: LawSpec) -> None:
+def _require_trainable(law: Law) -> None:
     flows = {*(n for flux in law.flux for n in flux), *(n for n, entry in law.diffusion.items() if entry != ZERO)}
     if law.level:
         raise UsageError(
@@ -185,13 +185,6 @@ def _require_trainable(law: Law, spec: LawSpec) -> None:
                 f"{place}: a trained flux is the same at every place, but this depends on {sorted(others)[0]}; use "
                 "method constructed"
             )
-    for side, by_field in spec.conditions.items():
-        for name, condition in by_field.items():
-            if condition.kind in ("flux", "robin"):
-                raise UsageError(
-                    f"domain.boundary.{side}: {name} has the condition {condition.kind}, which trained fluxes do not "
-                    "have; use method constructed"
-                )
 
 
 def _with_defaults(
