@@ -16,7 +16,7 @@ class LawTraining(BaseModel):
     Attributes
     ----------
     hidden : int or None
-        Hidden units of the network (default: 48 on a line, else 40).
+        Hidden units of the network (default: 48 on a line, else 40; 8 for each field of a linear law).
     half_width : int
         Cells on each side of a face that its flux depends on.
     seed : int

@@ -77,7 +77,7 @@ def course(setting: Setting, stream: int, number: int) -> Course:
     means, shape = _random_start(setting, random, number, inner)
     for _ in range(MOST_FADING):
         start = means + shape
-        if _stays(setting, start, setting.horizon):
+        if _stays(setting, start, setting.horizon, -inner / 2 if inner else OUTSIDE):
             return solved(setting, start, setting.horizon)
         shape = shape * FADED
     raise CheckError("training: solutions of random starts leave the operating range; widen `range`")
@@ -173,12 +173,12 @@ def _coarse_step(scheme: BaselineScheme, volumes: FiniteVolumes, state: Floats, 
     return state
 
 
-def _stays(setting: Setting, fine: Floats, steps: int) -> bool:
-    """Whether a second-order solution on the coarse mesh stays within the operating range."""
+def _stays(setting: Setting, fine: Floats, steps: int, outside: float) -> bool:
+    """Whether a second-order solution on the coarse mesh stays within the range, or leaves it by a part at most."""
     coarse = np.stack([averaged_down(values, FINER) for values in fine])
     values = coarse.reshape(len(coarse), -1) / setting.scales[:, None]
     limits = setting.ranges / setting.scales[:, None]
-    margin = OUTSIDE * np.diff(limits, axis=1)
+    margin = outside * np.diff(limits, axis=1)
     for _ in range(0, steps, 4):
         values = stepped(setting, "muscl", values, 4)
         if not ((values >= limits[:, :1] - margin) & (values <= limits[:, 1:] + margin)).all():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.calculus import ZERO
 from pisnn_deploy.laws.conditions import Condition, Conditions
-from pisnn_deploy.laws.expression import Symbol, free_names, substitute
+from pisnn_deploy.laws.expression import Symbol, derivative, free_names, substitute
 from pisnn_deploy.laws.grid import Grid
 from pisnn_deploy.laws.law import Law, rotated_flux
 from pisnn_deploy.laws.pace import COURANT, pace
@@ -46,6 +46,8 @@ SIZES = {
     "planes": Sizes(40, 10, 24, 24),
 }
 """So that trainings take a few minutes."""
+UNITS_OF_LINEAR = 8
+"""Hidden units for each field of a linear law."""
 STARTS_WITH_JUMPS = 3
 """Schemes are unstable at few of the starts with jumps, so there are more of these."""
 
@@ -87,6 +89,8 @@ class Setting:
         Physical time of a PDE step.
     options : LawTraining
         With numbers in place of None, but for `accept`.
+    is_linear : bool
+        Whether fluxes are linear in the fields and their gradients.
     at_once : int
         Courses that a stage trains on, at most.
     has_jumps : bool
@@ -100,6 +104,7 @@ class Setting:
     time_step: float
     layouts: tuple[Layout, ...]
     options: LawTraining
+    is_linear: bool
     at_once: int
     has_jumps: bool
 
@@ -154,7 +159,9 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
     ranges = np.array([spec.range[name] for name in law.fields])
     kind = "planes" if law.dimensions > 1 else "fields on a line" if len(law.fields) > 1 else "one field on a line"
     has_jumps = _has_jumps(start, ranges)
-    options = _with_defaults(spec.training or LawTraining(), SIZES[kind], spec.mesh, count, has_jumps)
+    is_linear = _is_linear(law)
+    sizes = replace(SIZES[kind], hidden=UNITS_OF_LINEAR * len(law.fields)) if is_linear else SIZES[kind]
+    options = _with_defaults(spec.training or LawTraining(), sizes, spec.mesh, count, has_jumps)
     cells = tuple(options.cells or 0 for _ in spacing)
     grid = Grid(cells, tuple(width * along for width, along in zip(spacing, cells, strict=True)), spec.domain.lower)
     return Setting(
@@ -165,7 +172,8 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
         spec.time / count,
         _layouts(law, spacing, options.half_width),
         options,
-        SIZES[kind].starts,
+        is_linear,
+        sizes.starts,
         has_jumps,
     )
 
@@ -185,6 +193,11 @@ def _require_trainable(law: Law) -> None:
                 f"{place}: a trained flux is the same at every place, but this depends on {sorted(others)[0]}; use "
                 "method constructed"
             )
+
+
+def _is_linear(law: Law) -> bool:
+    slopes = [derivative(flux, name) for fluxes in law.flux for flux in fluxes.values() for name in law.fields]
+    return not any(free_names(entry) for entry in (*slopes, *law.diffusion.values()))
 
 
 def _with_defaults(

@@ -15,6 +15,7 @@ ROUNDS = 3
 """Parts of the steps on the longest rollouts, each with weights of its own."""
 PASSES = ((True, 1.0, 3), (False, 0.5, 2), (False, 0.6, 2), (False, 1.0, 4))
 """Rounding passes: whether of output weights, part of the remaining weights, Gauss-Newton steps afterwards."""
+SEARCHES, STEPS_AFTER_SEARCH = 3, 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Stage:
         Whether it starts with the best of all attempts.
     rounding : tuple of (bool, float) or None
         Whether output weights are rounded first, and which part of those that are left.
+    searches : bool
+        Whether it starts with a search for better integers.
     """
 
     horizon: int
@@ -40,6 +43,7 @@ class Stage:
     attempt: int | None = None
     chooses: bool = False
     rounding: tuple[bool, float] | None = None
+    searches: bool = False
 
 
 def stages(setting: Setting) -> tuple[Stage, ...]:
@@ -52,4 +56,5 @@ def stages(setting: Setting) -> tuple[Stage, ...]:
     each = max(1, math.ceil(setting.options.steps / ROUNDS))
     parts += [Stage(horizon, each, chooses=number == 0) for number in range(ROUNDS)]
     parts += [Stage(horizon, steps, rounding=(outputs, part)) for outputs, part, steps in PASSES]
+    parts += [Stage(horizon, STEPS_AFTER_SEARCH, searches=True) for _ in range(SEARCHES)]
     return tuple(parts)

@@ -14,6 +14,7 @@ from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.layout import LARGEST_WEIGHT
 from pisnn_deploy.laws.flux_network import FluxNetwork, TrainedFluxes
 from pisnn_deploy.training.hidden_flux import NormalEquations
+from pisnn_deploy.training.integer_search import searched
 from pisnn_deploy.training.laws.courses import Course
 from pisnn_deploy.training.laws.initial import initial_units
 from pisnn_deploy.training.laws.rollouts import Horizons
@@ -214,6 +215,8 @@ class Trainer:
             rollouts = self.horizons.weighted(parameters, stage.horizon)
             equations = self._equations(parameters, rollouts)
             parameters, rounded = self._round(parameters, rounded, exponents, equations, *stage.rounding)
+        if stage.searches:
+            parameters = self._search(parameters, rounded, exponents, stage)
         return replace(
             progress,
             parameters=parameters,
@@ -307,6 +310,21 @@ class Trainer:
             parameters, equations.matrix, order, free, self._units_of(exponents), np.minimum(limits, 1e300)
         )
         return np.clip(moved, -limits, limits), np.union1d(rounded, order)
+
+    def _search(self, parameters: Floats, rounded: Indices, exponents: Indices, stage: Stage) -> Floats:
+        """Search for better integers; a shorter search if the loss rises by more steps."""
+        rollouts = self.horizons.weighted(parameters, stage.horizon)
+        guard = self.horizons.guard(parameters, stage.horizon)
+        equations = self._equations(parameters, rollouts)
+        if not np.isfinite(equations.loss):
+            return parameters
+        units, limits = self._units_of(exponents), self._limits(exponents)
+        trials = [*searched(parameters, equations.matrix, equations.gradient, equations.loss, rounded, units, limits)]
+        while trials:
+            if self._loss(trials[-1], rollouts) < equations.loss and guard(trials[-1]):
+                return trials[-1]
+            trials = trials[: len(trials) // 2]
+        return parameters
 
     def _equations(self, parameters: Floats, rollouts: Rollouts) -> NormalEquations:
         scheme = self.scheme
