@@ -38,7 +38,7 @@ def searched(
     matrix, gradient : float64 array [parameters, parameters], [parameters]
         The form ``loss + 2 gradient d + d matrix d`` around the parameters.
     whole : int64 array
-        Parameters that stay multiples of their units; all others are free and follow.
+        Parameters that stay multiples of their units; all others, which are at their best, follow.
     units, limits : float64 array [parameters]
         Unit and largest absolute value of each parameter.
     """

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 SEGMENTS = 6
 """Rollouts from each course, at most."""
+NOISE, NOISE_STREAM = 2e-4, 4
+"""Noise of starts of linear laws, as a part of the operating range, and its random stream."""
 WORSE = 2.0
 """Squared errors of courses that a stage does not train on may grow by this factor at most."""
 KNOWN_TIMES = 4
@@ -112,6 +114,16 @@ class Horizons:
             squares[number] = self._scheme.loss(parameters, alone)
         return squares, variation
 
+    def _noise(self, starts: Floats, horizon: int) -> Floats | float:
+        """Short waves of linear laws: smooth starts have none, so rollouts would not show if they grow."""
+        if not self._setting.is_linear:
+            return 0.0
+        random = np.random.default_rng([self._setting.options.seed, NOISE_STREAM, horizon, len(starts)])
+        white = random.normal(size=(*starts.shape[:2], *self._setting.grid.shape))
+        for axis in range(2, white.ndim):
+            white = white - (np.roll(white, 1, axis) + np.roll(white, -1, axis)) / 2
+        return np.asarray(NOISE * white.reshape(starts.shape) / np.sqrt(self.per_field)[:, None], np.float64)
+
     def _from(self, horizon: int, numbers: tuple[int, ...]) -> Rollouts:
         """Rollouts from states along some courses, with weights of 1."""
         known = sorted({math.ceil(horizon * part / KNOWN_TIMES) for part in range(1, KNOWN_TIMES + 1)})
@@ -121,5 +133,6 @@ class Horizons:
         firsts = range(0, self._setting.horizon - horizon + 1, apart)
         states = [(self._courses[number].states, first) for number in numbers for first in firsts]
         starts = np.stack([each[first] for each, first in states])
+        starts = starts + self._noise(starts, horizon)
         exact = np.stack([each[[first + step for step in known]] for each, first in states])
         return Rollouts(starts, tuple(known), exact, np.ones(starts.shape[:2]))

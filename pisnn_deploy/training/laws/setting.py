@@ -48,6 +48,8 @@ SIZES = {
 """So that trainings take a few minutes."""
 UNITS_OF_LINEAR = 8
 """Hidden units for each field of a linear law."""
+STEPS_OF_LINEAR = 4
+"""Rollouts of linear laws are longer by this factor: no shock hides that waves grow slowly."""
 STARTS_WITH_JUMPS = 3
 """Schemes are unstable at few of the starts with jumps, so there are more of these."""
 
@@ -160,7 +162,10 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
     kind = "planes" if law.dimensions > 1 else "fields on a line" if len(law.fields) > 1 else "one field on a line"
     has_jumps = _has_jumps(start, ranges)
     is_linear = _is_linear(law)
-    sizes = replace(SIZES[kind], hidden=UNITS_OF_LINEAR * len(law.fields)) if is_linear else SIZES[kind]
+    sizes = SIZES[kind]
+    if is_linear:
+        longer = STEPS_OF_LINEAR * sizes.horizon
+        sizes = replace(sizes, hidden=UNITS_OF_LINEAR * len(law.fields), horizon=longer, starts=sizes.starts // 2)
     options = _with_defaults(spec.training or LawTraining(), sizes, spec.mesh, count, has_jumps)
     cells = tuple(options.cells or 0 for _ in spacing)
     grid = Grid(cells, tuple(width * along for width, along in zip(spacing, cells, strict=True)), spec.domain.lower)
@@ -168,7 +173,7 @@ def setting_of(spec: LawSpec, start: Floats) -> Setting:
         law,
         grid,
         ranges,
-        tuple(math.ceil(math.log2(np.abs(limits).max())) for limits in ranges),
+        tuple(round(math.log2(np.abs(limits).max())) for limits in ranges),
         spec.time / count,
         _layouts(law, spacing, options.half_width),
         options,
