@@ -13,12 +13,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import BUILD, PAGES, line, publish, table, times
+from benchmarks.common import BUILD, PAGES, ROOT, fill, line, publish, table, times
 from pisnn_deploy.compiler import CompileOptions, compile_law
 from pisnn_deploy.compiler.options import GraphOptions
 from pisnn_deploy.graph import IntegerGraph
@@ -54,7 +55,8 @@ random ones that no training sees, on the periodic box of the training, compared
 their error is the L2 error of all fields relative to the variation of the starts, each field in units of its range.
 
 Neurons, operations and connections are those of the graph, events are payloads other than 0, all for each cell;
-operations and events in a PDE step. Training times are processor time of one core.
+operations and events in a PDE step. The third row is a constructed law of equal size: on a mesh so much finer that a
+run takes as many operations as that of the trained law. Training times are processor time of one core.
 
 """
 COLUMNS = (
@@ -102,9 +104,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(GOALS)} (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="print the page and write nothing")
     arguments = parser.parse_args()
-    sections = ["\n".join(section(name)) for name in arguments.names or GOALS]
-    text = HEAD.format(starts=HELD_OUT_STARTS) + "\n".join(sections)
-    publish(PAGE, text, dry_run=arguments.dry_run or bool(arguments.names))
+    is_dry = arguments.dry_run or bool(arguments.names)
+    sections = []
+    for name in arguments.names or GOALS:
+        lines, card = section(name)
+        sections.append("\n".join(lines))
+        if not is_dry:
+            fill(ROOT / "models" / name / "card.md", "method", card)
+    publish(PAGE, HEAD.format(starts=HELD_OUT_STARTS) + "\n".join(sections), dry_run=is_dry)
 
 
 def trained(name: str) -> tuple[Path, float]:
@@ -118,8 +125,8 @@ def trained(name: str) -> tuple[Path, float]:
     return path, float(json.loads(notes.read_text(encoding="utf-8"))["processor_seconds"])
 
 
-def section(name: str) -> list[str]:
-    """Lines of the page about one law."""
+def section(name: str) -> tuple[list[str], str]:
+    """Lines of the page about one law, and what its card says of both methods."""
     path, seconds = trained(name)
     law = read_law_checkpoint(path)
     content, _ = read_content(path)
@@ -127,9 +134,14 @@ def section(name: str) -> list[str]:
         spec = read_law(recipe)
     setting = prepared(spec).setting
     courses = [course(setting, HELD_OUT_STREAM, number) for number in range(HELD_OUT_STARTS)]
+    learned = measured(law.spec, spec.mesh, law.fluxes)
+    made = measured(spec, spec.mesh)
+    finer = (learned.work / made.work) ** (1 / (spec.dimensions + 1))
+    mesh = tuple(round(finer * cells) for cells in spec.mesh)
     rows = [
-        _row(name, label, each, fluxes, setting, courses)
-        for label, each, fluxes in (("trained", law.spec, law.fluxes), ("constructed", spec, None))
+        learned.row("trained", held_out(law.spec, law.fluxes, setting, courses)),
+        made.row("constructed", held_out(spec, None, setting, courses)),
+        measured(spec, mesh).row(f"constructed, {times(mesh)} cells", "-"),
     ]
     summary: dict[str, Any] = content["training"]
     text = (
@@ -140,24 +152,57 @@ def section(name: str) -> list[str]:
         f"and {summary['held_out_error']:.2e} by the trained network. Fluxes of constant states are off by "
         f"{summary['flux_deviation']:.1e} of the range in a PDE step at most."
     )
-    return [f"## {name}", "", text, "", *table(COLUMNS, rows), ""]
+    card = (
+        f"The fluxes are constructed: {made.errors} in {made.size.operations:.0f} operations per cell and PDE step. "
+        f"Trained ones: {learned.errors} in {learned.size.operations:.0f}; see docs/results/trained_laws.md."
+    )
+    return [f"## {name}", "", *wrap(text, 120, break_on_hyphens=False), "", *table(COLUMNS, rows), ""], "\n".join(
+        wrap(card, 124, break_on_hyphens=False)
+    )
 
 
-def _row(
-    name: str, label: str, spec: LawSpec, fluxes: TrainedFluxes | None, setting: Setting, courses: list[Course]
-) -> str:
-    graph = _compiled(spec, spec.mesh, fluxes)
+@dataclass(frozen=True)
+class Measured:
+    """Integers at the end of their run from the recipe's start.
+
+    Attributes
+    ----------
+    errors : str
+        Relative L1 error of each field.
+    events : float
+        For each cell and PDE step.
+    """
+
+    errors: str
+    steps: int
+    size: Size
+    events: float
+    drift: int
+    cells: int
+
+    @property
+    def work(self) -> float:
+        """Operations of the whole run."""
+        return self.size.operations * self.cells * self.steps
+
+    def row(self, label: str, error: str) -> str:
+        """Row of the table, with the error on held-out starts."""
+        figures = (self.size.neurons, self.size.operations, self.size.connections, self.events)
+        return line(label, self.errors, error, self.steps, *(f"{figure:.0f}" for figure in figures), self.drift)
+
+
+def measured(spec: LawSpec, mesh: tuple[int, ...], fluxes: TrainedFluxes | None = None) -> Measured:
+    """Run a law from its own start to its final time."""
+    graph = _compiled(spec, mesh, fluxes)
     steps = round(spec.time / graph.time_step)
     run = run_graph("fast", graph, graph.initial, RunOptions(steps, every=steps))
     assert run.conserved, run.failure
-    truth = solution(spec, spec.mesh, steps * graph.time_step)
+    truth = solution(spec, mesh, steps * graph.time_step)
     assert truth is not None
     parts = compare(_fields(graph, run), truth.fields)
     errors = ", ".join(f"{field} {part.l1:.2e}" for field, part in parts.items())
-    size, events = Size.of(graph), sum(run.events.values()) / graph.mesh.cells / steps
-    held_out = _held_out(spec, fluxes, setting, courses)
-    figures = (size.neurons, size.operations, size.connections, events)
-    return line(label, errors, held_out, steps, *(f"{figure:.0f}" for figure in figures), run.verdict.drift)
+    events = sum(run.events.values()) / graph.mesh.cells / steps
+    return Measured(errors, steps, Size.of(graph), events, run.verdict.drift, graph.mesh.cells)
 
 
 def _compiled(spec: LawSpec, shape: tuple[int, ...], fluxes: TrainedFluxes | None) -> IntegerGraph:
@@ -171,7 +216,7 @@ def _fields(graph: IntegerGraph, run: Run) -> Mapping[str, Floats]:
     return {part.name: part.field.values(masses[part.cells]).reshape(shape) for part in columns_of(graph).fields}
 
 
-def _held_out(spec: LawSpec, fluxes: TrainedFluxes | None, setting: Setting, courses: list[Course]) -> str:
+def held_out(spec: LawSpec, fluxes: TrainedFluxes | None, setting: Setting, courses: list[Course]) -> str:
     """Error of integers on held-out starts, at the time of the trained steps or just before it."""
     box = {"lengths": list(setting.grid.lengths), "boundary": "periodic"}
     middle = {name: float(sum(limits) / 2) for name, limits in spec.range.items()}

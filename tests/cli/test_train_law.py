@@ -11,6 +11,8 @@ import pytest
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.training.checkpoint import read_law_checkpoint
 from pisnn_deploy.training.laws import training
+from pisnn_deploy.training.laws.state_file import write_state
+from pisnn_deploy.training.laws.trainer import Progress
 
 CARS = """
 name: cars
@@ -39,10 +41,9 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
     monkeypatch.chdir(tmp_path)
     Path("cars.yaml").write_text(CARS)
     written: list[Path] = []
-    write_state = training.write_state
 
-    def interrupted(path: Path, *others: object) -> None:
-        write_state(path, *others)  # type: ignore[arg-type]
+    def interrupted(path: Path, progress: Progress, mark: str) -> None:
+        write_state(path, progress, mark)
         written.append(path)
         if len(written) == 5:
             raise KeyboardInterrupt
