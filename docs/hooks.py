@@ -18,7 +18,7 @@ from pisnn_deploy.cli.main import group
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = "examples"
-SHOWN = {".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
+SHOWN = {".csv", ".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
 """Suffixes of files that pages may link to."""
 CHANGELOG = "CHANGELOG.md"
 COMMANDS_HERE = "<!-- commands -->"
