@@ -146,11 +146,15 @@ from pisnn_deploy.project.request import compile_request
 )
 @click.option(
     "--limiter",
-    type=click.Choice(["none", "positivity"]),
+    type=click.Choice(["none", "positivity", "bounds"]),
     default="none",
     show_default=True,
-    help="positivity: limit fluxes to what the source cell holds, so that no cell ever falls below 0.",
+    help="positivity: cells grant no more than they hold, so that none ever falls below 0. bounds: nor above a ceiling.",
 )
+@click.option(
+    "--floor", type=float, metavar="VALUE", help="Floor of the limiter (default: 0; with bounds the range's)."
+)
+@click.option("--ceiling", type=float, metavar="VALUE", help="Ceiling of --limiter bounds (default: the range's).")
 @click.option(
     "--kernels",
     type=click.Choice(["near", "any", "long"]),
@@ -311,7 +315,10 @@ def _limiter(graph: IntegerGraph) -> list[Row]:
     claim = None if graph.certificate is None else graph.certificate.claims.get("positivity")
     if claim is None:
         return []
-    return [("limiter", f"positivity: a cell gives at most m >> {claim.figures['shift']} through a face")]
+    ends = [level * graph.value_per_quantum for level in (graph.window.lower, graph.window.upper)]
+    if "ceiling" in claim.figures:
+        return [("limiter", f"bounds: no cell leaves {ends[0]:g} to {ends[1]:g}")]
+    return [("limiter", f"positivity: no cell falls below {ends[0]:g}")]
 
 
 def _frozen(graph: IntegerGraph) -> dict[str, float] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.firing import Firing, audited_values, firing_of
+from pisnn_deploy.audit.limiter import Limiter, limiter_of
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -70,8 +70,8 @@ class ChannelFacts:
         Largest absolute current; None without a limit or without a current.
     steepest : int64 array [channels] or None
         Largest difference between the values at both ends, if limited.
-    parameters : mapping of str to int64 array [channels]
-        Parameters of the operations that withhold packets.
+    limiter : Limiter or None
+        What the channels may send; None if they send what fires.
     """
 
     population: str
@@ -81,7 +81,7 @@ class ChannelFacts:
     firing: Firing | None
     current: int | None
     steepest: Integers | None
-    parameters: Mapping[str, Integers]
+    limiter: Limiter | None
 
 
 def field_facts(graph: IntegerGraph) -> tuple[FieldFacts, ...]:
@@ -119,7 +119,7 @@ def channel_facts(graph: IntegerGraph) -> tuple[ChannelFacts, ...]:
                 firing,
                 source.field.window.current if audited_values(population.program, channels.output) else None,
                 _steepest(source.field, channels) if source is target else None,
-                {name: population.parameters[name] for name in (withholding.parameters if withholding else ())},
+                None if withholding is None else limiter_of(graph, channels, withholding, (source.first, target.first)),
             )
         )
     return tuple(result)

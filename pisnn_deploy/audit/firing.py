@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.contract import CURRENT, RESIDUE, SOURCE_MASS, TARGET_MASS
+from pisnn_deploy.graph.contract import CURRENT, RESIDUE
+from pisnn_deploy.graph.limiter import LIMITER_PORTS
 from pisnn_deploy.programs import Operand, Operation, Program
 
 
@@ -22,7 +23,7 @@ class Firing:
     rest : int or None
         Largest absolute residue after ``fire``; None without ``fire``.
     withholding : Program or None
-        Operations between firing and sending a packet; None if it is sent unchanged.
+        Operations between firing and sending the packet and requests; None if the packet is sent unchanged.
     """
 
     current: str
@@ -113,18 +114,24 @@ def _added_to(state: str, operation: Operation | None) -> str | None:
 
 
 def _withholding(program: Program, firing: Operation, sent: str) -> Program | None:
-    """Return the operations from the fired packet to the sent value, or None if they are unrelated."""
-    needed, operations = {sent}, []
-    for operation in reversed(program.operations):
-        if operation is not firing and needed.intersection(operation.results):
-            operations.append(operation)
-            needed.update(value for value in operation.values if isinstance(value, str))
+    """Return the operations from the fired packet to all sent values, or None if the packet is unrelated to it."""
     fired, residue = firing.results
-    if fired not in needed:
+    if fired not in _made_of(program, firing, {sent})[0]:
         return None
-    unknown = needed.intersection((*program.states, *program.ports, residue)) - {SOURCE_MASS, TARGET_MASS}
+    needed, operations = _made_of(program, firing, {*program.sends})
+    unknown = needed.intersection((*program.states, *program.ports, residue)) - {*LIMITER_PORTS}
     if unknown:
         raise UsageError(f"program {program.name}: {sent} depends on {min(unknown)}, which the audit cannot recompute")
     ports = (fired, *(port for port in program.ports if port in needed))
     parameters = tuple(name for name in program.parameters if name in needed)
-    return Program(program.name, ports, (), parameters, tuple(reversed(operations)), (), (sent,), program.tables)
+    return Program(program.name, ports, (), parameters, operations, (), program.sends, program.tables)
+
+
+def _made_of(program: Program, firing: Operation, values: set[str]) -> tuple[set[str], tuple[Operation, ...]]:
+    """Return all values that some values depend on after firing, and the operations that make them."""
+    needed, operations = {*values}, []
+    for operation in reversed(program.operations):
+        if operation is not firing and needed.intersection(operation.results):
+            operations.append(operation)
+            needed.update(value for value in operation.values if isinstance(value, str))
+    return needed, tuple(reversed(operations))

@@ -28,10 +28,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.audit.facts import ChannelFacts, FieldFacts, channel_facts, field_facts
 from pisnn_deploy.audit.firing import Firing
 from pisnn_deploy.core.errors import InvariantViolation
-from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.programs import Program, run
-from pisnn_deploy.programs.arrays import Arrays
 
 Integers = NDArray[np.int64]
 
@@ -212,9 +209,9 @@ class Audit:
     ) -> None:
         """Check I3, and update the expected states."""
         facts, left = books.facts, packets
-        if rule.withholding is not None:
+        if facts.limiter is not None:
             fired = (current + books.residue - residue) >> rule.exponent
-            allowed = self._allowed(facts, rule.withholding, fired)
+            allowed = facts.limiter.allowed(fired, self._sent_mass())
             self._compare("flux", "limited packet", step, allowed, packets)
             left = packets + (fired - allowed)
         expected = (left << rule.exponent) + residue - books.residue
@@ -255,14 +252,6 @@ class Audit:
         self.counts.update(dict.fromkeys(KINDS, 0))
         self._compare_range(step, self._mass)
         self._raise_first()
-
-    def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
-        """Return the part of the fired packets that must be sent, from the audit's own masses."""
-        ends = {SOURCE_MASS: facts.source, TARGET_MASS: facts.target}
-        sent, (packet, *ports) = self._sent_mass(), withholding.ports
-        inputs = {packet: fired, **{port: sent[ends[port]] for port in ports}, **facts.parameters}
-        (allowed,) = run(withholding, Arrays(), inputs).sends
-        return allowed
 
     def _sent_mass(self) -> Integers:
         """Masses that holders send; reservoirs send 0."""

@@ -42,11 +42,11 @@ def _encoded(graph: object) -> bool:
 
 
 def _limited(graph: object) -> bool:
-    """Whether channels receive the masses at both of their ends."""
+    """Whether channels hear what the cells at both of their ends keep back."""
     if not isinstance(graph, IntegerGraph):
         return False
     heard = [set(graph.population(channels.population).program.ports) for channels in graph.channels]
-    return all({"source_mass", "target_mass"} <= ports for ports in heard)
+    return all({"source_short", "target_short"} <= ports for ports in heard)
 
 
 UNRECORDED = {"recorded": False}

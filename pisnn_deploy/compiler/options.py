@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.passes.lower import Lower
     from pisnn_deploy.compiler.passes.lower_two_point import LowerTwoPoint
 
-Limiter = Literal["none", "positivity"]
+Limiter = Literal["none", "positivity", "bounds"]
 """Choices of a limiter for the packets of a face."""
 SpikeKind = Literal["auto", "graded", "binary"]
 """Choices of what a spike carries; ``auto`` is what the target has."""
@@ -43,6 +44,8 @@ class GraphKeywords(TypedDict, total=False):
     limiter: Limiter
     kernels: KernelChoice
     residues: ResidueUse
+    floor: float | None
+    ceiling: float | None
     placement: PlacementMethod
     digits: Digits
 
@@ -63,7 +66,10 @@ class GraphOptions:
     send_threshold : int or None
         A stock face keeps fewer quanta than this in its residue (default: 1).
     limiter : str
-        ``none``, or ``positivity``: no cell gives more than it has.
+        ``none``; ``positivity`` for a floor, below which no cell falls; ``bounds`` for a floor and a ceiling.
+    floor, ceiling : float or None
+        Values of the limiter's limits. Without, the floor of ``positivity`` is 0, and those of ``bounds`` are the ends
+        of the operating range, within which both lie.
     kernels : str
         ``near`` the trained weights, or ``any`` kernel with the symmetry and the moments of the equation, if it is
         measured to be more accurate; then its own time step counts. ``long``: of these, those with a time step at least
@@ -90,6 +96,8 @@ class GraphOptions:
     limiter: Limiter = "none"
     kernels: KernelChoice = "near"
     residues: ResidueUse = "unseen"
+    floor: float | None = None
+    ceiling: float | None = None
     placement: PlacementMethod = "auto"
     digits: Digits = "auto"
 
@@ -110,6 +118,20 @@ class GraphOptions:
             raise UsageError("`residues` seen: SigmaDelta hears no residues; use `processes` c-lif")
         if self.residues == "seen" and self.limiter != "none":
             raise UsageError("`residues` seen: a limiter drops what it withholds, so residues are not the whole rest")
+        self._require_limits()
+
+    def _require_limits(self) -> None:
+        """Refuse limits without the limiter that has them."""
+        for name, limit, limiters in (
+            ("floor", self.floor, ("positivity", "bounds")),
+            ("ceiling", self.ceiling, ("bounds",)),
+        ):
+            if limit is not None and self.limiter not in limiters:
+                raise UsageError(f"`{name}`: needs `limiter` {' or '.join(limiters)}")
+            if limit is not None and not math.isfinite(limit):
+                raise UsageError(f"`{name}` {limit!r}: expected a finite number")
+        if None not in (self.floor, self.ceiling) and self.floor >= self.ceiling:  # type: ignore[operator]
+            raise UsageError(f"`floor` {self.floor:g}: expected less than the ceiling, {self.ceiling:g}")
 
     @property
     def first_coding(self) -> Coding:

@@ -10,13 +10,12 @@ import math
 from collections.abc import Callable, Iterator
 
 from pisnn_deploy.compiler.analysis.departure import follow
-from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_limiter, worst_wave
+from pisnn_deploy.compiler.analysis.growth import MARGIN, without_limiter, worst_wave
 from pisnn_deploy.compiler.analysis.law_run import run_from_start, steps_to_run
 from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.target import Profile
 
 Rule = Callable[[IntegerGraph, Profile], Iterator[str]]
@@ -107,16 +106,12 @@ def large_error(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 
 def _cause(graph: IntegerGraph) -> str:
-    face, window, scale = face_of(graph), graph.window, graph.value_per_quantum
-    shift = None if face is None else face.share_bits
-    if shift is not None and graph.operator:
-        kernel = flux_kernel(graph, (window.lower + window.upper) // 2)
-        share = max(float(abs(kernel).max()), abs(float(kernel.sum())))
-        if share > 2.0**-shift:
-            return (
-                f"the limiter lets a cell give 1/{1 << shift} of its mass through a face, the flux network asks for up "
-                f"to {share:.3g} of it; compile without --limiter, or train the model for a smaller time step"
-            )
+    window, scale = graph.window, graph.value_per_quantum
+    if graph.order.asking:
+        return (
+            "the limiter withholds packets that would lead out of its limits; compile without --limiter, or with "
+            "limits farther away from the field"
+        )
     return (
         f"the quantum is coarse: levels of {graph.resolution:.3g} in an operating range of {window.lower * scale:g} to "
         f"{window.upper * scale:g}; choose a narrower --range, graded spikes or a target with wider states"

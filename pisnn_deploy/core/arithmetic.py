@@ -15,8 +15,6 @@ Integers = NDArray[np.int64]
 
 LEAK_BITS = 12
 """Width of the decay constant: a leak of 2^12 forgets everything (Loihi's 12-bit decay)."""
-BOUNDLESS = 1 << 62
-"""Share of a reservoir, which gives without limit."""
 MEMORYLESS = 1 << LEAK_BITS
 """Leak of a flux compartment that forgets its current at every step."""
 

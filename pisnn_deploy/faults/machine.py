@@ -20,7 +20,7 @@ from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
-from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.populations import Asking, Population
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.neurons import LOW
@@ -93,6 +93,8 @@ class Machine:
         ports = [(population.name, port) for population in graph.populations for port in population.program.ports]
         self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}
         self._accumulated = {key: arriving.copy() for key, arriving in self._arriving.items()}
+        senders = {*graph.order.answers, *graph.order.asking}
+        self._forgetful = {(s.target, s.port) for s in graph.synapses if s.source in senders}
         for synapse in graph.synapses:
             if (synapse.source, synapse.output) in self._last_sent:
                 drive = synapse.matrix() @ self._last_sent[synapse.source, synapse.output]
@@ -124,6 +126,9 @@ class Machine:
         for population, quantity, words in self._words():
             self._injector.flip(population, quantity, words, step, phase)
         self.flux[0] = 0
+        for name, at in self._graph.order.asks_at.items():
+            if at == phase:
+                self._ask(self._graph.order.asking[name], step, phase)
         for name, depth in self._graph.depths.items():
             if depth == phase:
                 self._answer(self._graph.population(name), step, phase)
@@ -168,6 +173,22 @@ class Machine:
             yield name, "current", currents[0] if currents else flux[1]
             yield name, "residue", residue
 
+    def _ask(self, asking: Asking, step: int, phase: int) -> None:
+        """Send what channels ask before they run; neurons of dead cores send nothing."""
+        part, name = asking.part, asking.part.name
+        reader = self._injector.reader(part, step, lambda value, values: None)
+        memory, stale = self._memory[name], self._injector.held(name, step, phase)
+        inputs = {state: memory[state] for state in part.program.states} | dict(part.parameters)
+        for port in part.program.ports:
+            inputs[port] = self._arrived(name, port, stale)
+        result = run(part.program, reader, {key: reader.result(key, value) for key, value in inputs.items()})
+        alive = np.ones(part.size, np.bool_)
+        alive[self._injector.dead(name, step, phase)] = False
+        for output, sent in zip(asking.outputs, result.sends, strict=True):
+            payload = np.array(np.broadcast_to(sent, part.size))
+            self._guards[name, output].require(payload, step)
+            self._send(name, output, payload, alive, phase)
+
     def _answer(self, population: Population, step: int, phase: int) -> None:
         """Run the program of a population, store its states and send; neurons of dead cores do nothing."""
         name, memory = population.name, self._memory.get(population.name, {})
@@ -190,8 +211,10 @@ class Machine:
             flux[1] = np.where(alive, result.values["current"], flux[1])
         for state, value in after.items():
             memory[state][:] = value
+        asking = self._graph.order.asking.get(name)
         for output, payload in enumerate(payloads):
-            self._send(name, output, payload, alive, phase)
+            if asking is None or output not in asking.outputs:
+                self._send(name, output, payload, alive, phase)
 
     def _payloads_of_channels(self, name: str, sent: list[Integers], alive: NDArray[np.bool_]) -> list[Integers]:
         """Packets, and changes of residues."""
@@ -205,6 +228,8 @@ class Machine:
 
     def _payloads(self, name: str, sent: list[Integers], port_values: dict[str, Integers]) -> list[Integers]:
         """Payloads that transmit new values: the values themselves, or their changes."""
+        if name in self._graph.order.answers:
+            return sent
         before = [self._last_sent[name, output] for output in range(len(sent))]
         if name not in self._holders:
             self._last_sent |= {(name, output): value for output, value in enumerate(sent)}
@@ -219,18 +244,23 @@ class Machine:
 
     def _heard(self, population: Population, step: int, phase: int) -> dict[str, Integers]:
         """Input of each port: for a holder what arrived, else the accumulator."""
-        name, is_holder = population.name, population.name in self._holders
+        name = population.name
         stale = self._injector.held(name, step, phase)
         values = {}
         for port in population.program.ports:
-            arriving = self._arriving[name, port]
-            before = self._accumulated[name, port]
-            self._arriving[name, port] = np.zeros_like(arriving)
-            adds_up = not self._dense or (name in self._channels and port == LOW)
-            value = before + arriving if adds_up and not is_holder else arriving
-            value[stale] = 0 if is_holder else before[stale]
+            value = self._arrived(name, port, stale)
+            self._arriving[name, port] = np.zeros_like(value)
             self._accumulated[name, port] = values[port] = value
         return values
+
+    def _arrived(self, name: str, port: str, stale: Integers) -> Integers:
+        """Content of a port: what arrived in this PDE step, or that with what accumulated before."""
+        arriving, before = self._arriving[name, port], self._accumulated[name, port]
+        forgets = name in self._holders or (name, port) in self._forgetful
+        adds_up = not self._dense or (name in self._channels and port == LOW)
+        value = before + arriving if adds_up and not forgets else arriving.copy()
+        value[stale] = 0 if forgets else before[stale]
+        return value
 
     def _look(self, population: Population, step: int, name: str, values: Integers) -> None:
         """Refuse values that exceed their declared bits."""
@@ -246,7 +276,7 @@ class Machine:
     def _send(self, population: str, output: int, payload: Integers, alive: NDArray[np.bool_], phase: int) -> None:
         guard, step = self._guards[population, output], self._time // self.phases
         spikes = guard.spikes(payload).reshape(-1, payload.size)
-        fires = phase > 0 and population in self._channels
+        fires = phase > 0 and (population in self._channels or population in self._graph.order.answers)
         if guard.reach and (self._counts_start or fires or self._time >= self._begin + self.phases):
             self.events[population] += int(np.count_nonzero(spikes))
         spikes = np.where(alive, spikes, 0)

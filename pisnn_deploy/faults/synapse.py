@@ -62,7 +62,9 @@ class FaultySynapse:
         self._entries = _Entries(rows, synapse.columns, synapse.mantissas.copy())
         weights = [fault for fault in faults if fault.synapse == synapse.name]
         self._pending = sorted(weights, key=lambda fault: (fault.step, fault.phase))
-        self._packets = [fault for fault in faults if fault.kind in PACKET_KINDS and fault.of == synapse.source]
+        carries = any((c.population, c.output) == (synapse.source, synapse.output) for c in graph.channels)
+        of_packets = [fault for fault in faults if fault.kind in PACKET_KINDS and fault.of == synapse.source]
+        self._packets = of_packets if carries else []
         self._has_faults = bool(weights or self._packets)
         self._late: dict[int, Words] = {}
         self._matrix = self._stored(self._entries)

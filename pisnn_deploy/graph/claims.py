@@ -27,7 +27,10 @@ Method = Literal[
     "nonlinear",
     "too-many-kinks",
     "too-large",
-    "shares",
+    "floor",
+    "floor-and-ceiling",
+    "limited-range",
+    "between-limits",
     "constant-sum",
     "limited",
     "moments",
@@ -59,10 +62,15 @@ _SENTENCES: dict[Method, str] = {
     "nonlinear": "the flux network is not linear",
     "too-many-kinks": "the flux network has too many kinks to examine",
     "too-large": "the mesh is too large for its amplification factors",
-    "shares": "a cell has at most {most_faces} faces and gives at most 2^-{shift} of its mass through each, so no cell "
-    "ever holds less than 0, or less than it started with if that was negative",
-    "constant-sum": "masses stay nonnegative and their sum never changes, so from any nonnegative start no cell ever "
-    "holds more than the whole mass",
+    "floor": "a cell grants at most what it has above {floor} quanta per volume, and the low flux never takes more, so "
+    "no cell ever holds less if none does at the start",
+    "floor-and-ceiling": "a cell grants at most what it has above {floor} quanta per volume and takes at most what it "
+    "lacks to {ceiling}, and the low flux never moves more, so every cell stays between them if all start there",
+    "limited-range": "all {bounds} widths hold for ever from any start with masses in {lower} to {upper}: the limiter "
+    "keeps every cell there",
+    "between-limits": "every cell stays between the limits of the limiter, from any start between them",
+    "constant-sum": "masses stay above a floor and their sum never changes, so from any such start no cell ever "
+    "holds more than the whole mass above the floors",
     "limited": "the limiter makes the update nonlinear",
     "moments": "the integer weights have {coefficients}",
     "states": "between constant states the integer flux differs by what the law says, to {flux_error:.2%} of the "
@@ -159,11 +167,8 @@ class Claim(Stored):
             text += ", including what reservoirs add"
         if self.method == "states" and "drift" in self.figures:
             text += f"; at sides that are not periodic it accumulates at most {self.figures['drift']:.2%} of that range"
-        if "share_shift" in self.figures:
-            text += (
-                "; this holds where the limiter does not cut, that is where a face takes no more than "
-                f"2^-{figures['share_shift']} of its source"
-            )
+        if "limited" in self.figures:
+            text += "; this holds where the limiter withholds nothing"
         return text
 
     @property

@@ -18,7 +18,19 @@ from pisnn_deploy.graph.stencil import Stencil, read_stencil
 from pisnn_deploy.graph.stored import LARGEST_MANTISSA, Arrays
 from pisnn_deploy.mesh import FaceMesh
 
-__all__ = ["KINDS", "Blocks", "Connections", "Ends", "Explicit", "Incidence", "Place", "Rows", "Stencil", "Values"]
+__all__ = [
+    "KINDS",
+    "Blocks",
+    "CellEnds",
+    "Connections",
+    "Ends",
+    "Explicit",
+    "Incidence",
+    "Place",
+    "Rows",
+    "Stencil",
+    "Values",
+]
 
 
 @dataclass(frozen=True)
@@ -181,6 +193,73 @@ class Ends(Connections):
         return super().revalued(lambda values: values).described(mesh)
 
 
+@dataclass(frozen=True)
+class CellEnds(Connections):
+    """From each face to the cells at its ends; reservoirs hear nothing.
+
+    Attributes
+    ----------
+    source, target : int64 array [faces]
+        Holders at both ends.
+    at_source, at_target : int
+        Values at these ends; 0 for no connection.
+    """
+
+    source: Integers
+    target: Integers
+    cells: int
+    at_source: int
+    at_target: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population: faces."""
+        return int(self.source.size)
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population: cells."""
+        return self.cells
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        cell: list[Integers] = []
+        face: list[Integers] = []
+        values: list[Integers] = []
+        for ends, value in ((self.target, self.at_target), (self.source, self.at_source)):
+            if value:
+                face.append(np.flatnonzero(ends < self.cells))
+                cell.append(ends[face[-1]])
+                values.append(np.full(face[-1].size, value, np.int64))
+        shape = self.cells, self.inputs
+        return from_triplets(np.concatenate(cell), np.concatenate(face), np.concatenate(values), shape)
+
+    def revalued(self, change: Callable[[Values], Values]) -> Connections:
+        """Replace the values; zeros are dropped."""
+        at_source, at_target = (
+            int(change(np.array([value], np.int64))[0]) for value in (self.at_source, self.at_target)
+        )
+        changed = replace(self, at_source=at_source, at_target=at_target)
+        return changed if at_source or at_target else super().revalued(change)
+
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
+        """See `Connections`; explicit where the ends are not those of the mesh's faces."""
+        if self.cells != mesh.cells or not (
+            np.array_equal(self.source, mesh.source) and np.array_equal(self.target, mesh.target)
+        ):
+            return super().revalued(lambda values: values).described(mesh)
+        return "cell-ends", {"mantissas": np.array([self.at_source, self.at_target], np.int64)}
+
+
+def _read_cell_ends(parts: dict[str, str], take: Arrays, place: Place) -> CellEnds:
+    values = take(parts["mantissas"], 2)
+    if values.size != 2 or not values.any() or np.abs(values).max() > LARGEST_MANTISSA:
+        raise ValueError(f"two mantissas of at most {LARGEST_MANTISSA} are expected, not both 0")
+    mesh = place.mesh
+    return CellEnds(mesh.source, mesh.target, mesh.cells, *values.tolist())
+
+
 def _read_blocks(parts: dict[str, str], take: Arrays, place: Place) -> Blocks:
     block = take.table(parts["mantissas"])
     if 0 in block.shape or not place.per_face:
@@ -215,5 +294,6 @@ KINDS: dict[str, tuple[tuple[str, ...], _Read]] = {
     "incidence": (("mantissas",), _read_incidence),
     "source-ends": (("mantissas",), _read_source_ends),
     "target-ends": (("mantissas",), _read_target_ends),
+    "cell-ends": (("mantissas",), _read_cell_ends),
 }
 """For each kind of connections, the names of its arrays in a file and its reader."""

@@ -25,7 +25,8 @@ from pisnn_deploy.graph.annotations import (
 )
 from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
-from pisnn_deploy.graph.populations import Population, depths
+from pisnn_deploy.graph.order import Order, order_of
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
 from pisnn_deploy.laws.conditions import boundary_text
 from pisnn_deploy.laws.spec import LawSpec
@@ -130,10 +131,7 @@ class IntegerGraph:
         return self.spec
 
     def range_of(self, field: Field) -> tuple[float, float]:
-        """Operating range of the values of a field of equal cells.
-
-        The window of a law's field is wider than its range by what rounding may take .
-        """
+        """Operating range of the values of a field of equal cells; of a law without the room for rounding."""
         if self.spec.equation == "law":
             return self.spec.range[field.name]
         return field.window.lower * field.value_per_quantum, field.window.upper * field.value_per_quantum
@@ -160,16 +158,16 @@ class IntegerGraph:
         """Names of the populations that hold mass, one for each field."""
         return tuple(field.holder for field in self.fields)
 
-    @cached_property
+    @property
     def depths(self) -> dict[str, int]:
-        """Phase in which each population runs: the number of synapses between holders and it.
+        """Phase in which each population runs."""
+        return self.order.depths
 
-        Raises
-        ------
-        CycleError
-            Some populations form a cycle.
-        """
-        return depths(self.holders, self.chain, ((synapse.source, synapse.target) for synapse in self.synapses))
+    @cached_property
+    def order(self) -> Order:
+        """Order in which populations run and ask; `CycleError` where some form a cycle."""
+        packets = {(each.population, each.output) for each in self.channels}
+        return order_of(self.holders, self.populations, self.synapses, packets)
 
     @cached_property
     def heard_again(self) -> dict[tuple[str, int], str]:
@@ -261,8 +259,8 @@ class IntegerGraph:
 
     @property
     def between_fields(self) -> tuple[Population, ...]:
-        """Populations that neither hold mass nor carry packets."""
-        ends = {*self.holders, *(channels.population for channels in self.channels)}
+        """Populations that respond to holders, and neither hold mass nor carry packets."""
+        ends = {*self.holders, *(channels.population for channels in self.channels), *self.order.answers}
         return tuple(population for population in self.populations if population.name not in ends)
 
     @property

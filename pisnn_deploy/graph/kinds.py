@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,21 +41,26 @@ def rectifiers(name: str, bias: Integers, shift: int) -> Population:
     return Population(name, int(bias.size), rectifier(shift), {"bias": bias})
 
 
-def faces(mesh: FaceMesh, constants: FaceConstants, bias: Integers | None = None) -> Population:
+def faces(
+    mesh: FaceMesh,
+    constants: FaceConstants,
+    bias: Integers | None = None,
+    others: Mapping[str, Integers] | None = None,
+) -> Population:
     """Population of the faces of a mesh.
 
     Parameters
     ----------
     bias : int64 array [faces], optional
         Added to the drive, in flux units, by faces that take one; 0 by default.
+    others : mapping of str to int64 array [faces], optional
+        Further parameters, of which the program takes its own; 0 by default.
     """
-    program = constants.program
-    values = {
-        "bias": np.zeros(mesh.faces, np.int64) if bias is None else bias,
-        "source_open": (mesh.source >= mesh.cells).astype(np.int64),
-        "target_open": (mesh.target >= mesh.cells).astype(np.int64),
-    }
-    return Population(FLUX, mesh.faces, program, {name: values[name] for name in program.parameters})
+    program, values = constants.program, {**(others or {})}
+    if bias is not None:
+        values["bias"] = bias
+    nothing = np.zeros(mesh.faces, np.int64)
+    return Population(FLUX, mesh.faces, program, {name: values.get(name, nothing) for name in program.parameters})
 
 
 def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX) -> Channels:
@@ -102,9 +108,8 @@ def with_faces(graph: IntegerGraph, bias: Integers | None = None, **changes: Any
         New values of their `FaceConstants`, by attribute.
     """
     channels = graph.sole_channels
-    kept = channels.parameters.get("bias") if bias is None else bias
-    others = faces(graph.mesh, replace(known_face(graph), **changes), kept)
-    return graph.with_populations(replace(others, lines=channels.lines))
+    changed = faces(graph.mesh, replace(known_face(graph), **changes), bias, channels.parameters)
+    return graph.with_populations(replace(changed, lines=channels.lines))
 
 
 def starting_from(graph: IntegerGraph, mass: Integers) -> IntegerGraph:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.core.rows import Rows, from_triplets
-from pisnn_deploy.graph.connections import Connections, Ends, Stencil, Values
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
+from pisnn_deploy.graph.connections import Connections, Stencil, Values
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Synapse
 from pisnn_deploy.mesh import Boxes, FaceMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
@@ -176,22 +176,6 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
     )
 
 
-def share_synapses(mesh: FaceMesh) -> tuple[Synapse, Synapse]:
-    """Synapses that bring faces with a limiter the masses at their ends.
-
-    Returns
-    -------
-    tuple of Synapse
-        To the ports ``source_mass`` and ``target_mass`` of the flux compartments.
-    """
-
-    def to(end: str, holder: Integers) -> Synapse:
-        ends = Ends(holder, mesh.cells, mesh.holders, 2)
-        return Synapse(f"{MEMBRANE}-to-{end}", MEMBRANE, FLUX, ends, MIXED_SIGN_EXPONENT, f"{end}_mass")
-
-    return to("source", mesh.source), to("target", mesh.target)
-
-
 def _parts(connections: Connections) -> Iterator[tuple[Connections, int]]:
     largest = _largest(connections)
     if largest <= LARGEST_WEIGHT:
@@ -220,3 +204,8 @@ def _digit(weights: Values) -> Values:
     """Lowest base-128 digit, -64 to 63."""
     half = 1 << (DIGIT_BITS - 1)
     return ((weights + half) & (2 * half - 1)) - half
+
+
+def layers_of(graph: IntegerGraph) -> tuple[str, ...]:
+    """Populations of a graph of one field from the holders to the channels, without those that answer channels."""
+    return (graph.sole_field.holder, *(layer.name for layer in graph.between_fields), graph.sole_channels.name)

@@ -35,7 +35,8 @@ def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -
     Parameters
     ----------
     graph : IntegerGraph
-        Of one field. Each population between the field and the channels has as many neurons for every face.
+        Of one field. Each population between the field and the channels has as many neurons for every face, and each
+        that answers channels has one for every cell.
     synapses : tuple of Synapse
         Those of the part.
     """
@@ -49,7 +50,7 @@ def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -
         graph,
         mesh=part.mesh,
         populations=tuple(
-            holders if population.name == field.holder else _at_faces(population, graph.mesh.faces, part.faces)
+            holders if population.name == field.holder else _of_part(graph, population, part)
             for population in graph.populations
         ),
         fields=(small,),
@@ -59,9 +60,12 @@ def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -
     )
 
 
-def _at_faces(population: Population, whole: int, faces: Integers) -> Population:
-    def picked(arrays: Mapping[str, Integers]) -> dict[str, Integers]:
-        return {name: values.reshape(whole, -1)[faces].reshape(-1) for name, values in arrays.items()}
+def _of_part(graph: IntegerGraph, population: Population, part: Part) -> Population:
+    is_of_cells = population.name in graph.order.answers
+    whole, numbers = (graph.mesh.cells, part.cells) if is_of_cells else (graph.mesh.faces, part.faces)
 
-    size = population.size // whole * faces.size
+    def picked(arrays: Mapping[str, Integers]) -> dict[str, Integers]:
+        return {name: values.reshape(whole, -1)[numbers].reshape(-1) for name, values in arrays.items()}
+
+    size = population.size // whole * numbers.size
     return replace(population, size=size, parameters=picked(population.parameters), start=picked(population.start))

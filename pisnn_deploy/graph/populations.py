@@ -13,10 +13,9 @@ from pydantic import Field
 from pisnn_deploy.graph.stored import Integers, ListsOf, Name, NeuronCount, ProgramLines, Stored
 from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.clock import Clock, clock_of
+from pisnn_deploy.programs.parts import computing
 
 MOST_LINES = 32
-_SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
-"""Values of programs that share one name in bounds."""
 _Lists = ListsOf(lambda name, data, arrays: int(data["size"]))
 
 
@@ -87,7 +86,7 @@ class Population(Stored):
 
     def quantity(self, value: str) -> str:
         """Name under which bounds and messages know a value of the program."""
-        return _SHARED_QUANTITIES.get(value, value.replace("_", "-"))
+        return value.replace("_", "-")
 
     def started(self) -> dict[str, Integers]:
         """All states before the first PDE step, int64 [size] by name."""
@@ -104,6 +103,37 @@ class Population(Stored):
         if clock is None:
             return self.started()
         return {state: np.full(self.size, clock.at(step), np.int64) for state in self.program.states}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What channels send before they fire, to populations whose answers they hear in the same PDE step.
+
+    Attributes
+    ----------
+    part : Population
+        The channels with the part of their program that computes these values.
+    outputs : tuple of int
+        Number of each value among all that the channels send.
+    """
+
+    part: Population
+    outputs: tuple[int, ...]
+
+
+def asking(channels: Population, outputs: Iterable[int]) -> Asking:
+    """Part of channels that sends some outputs before they fire.
+
+    Parameters
+    ----------
+    outputs : iterable of int
+        Outputs that other populations answer.
+    """
+    numbers = tuple(sorted(outputs))
+    program = computing(channels.program, [channels.program.sends[number] for number in numbers])
+    parameters = {name: channels.parameters[name] for name in program.parameters if name in channels.parameters}
+    start = {name: values for name, values in channels.start.items() if name in program.states}
+    return Asking(Population(channels.name, channels.size, program, parameters, start), numbers)
 
 
 class CycleError(ValueError):

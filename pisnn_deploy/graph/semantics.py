@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as defaulted
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class State:
         Packets that each channel fired in the last PDE step.
     kept_current : int64 array [channels]
         Current that each channel keeps for the next PDE step; 0 where its program keeps none.
+    told : dict of str to tuple of int64 array [neurons]
+        With a limiter, all values that channels and the populations that answer them sent in the last PDE step.
     """
 
     mass: Integers
@@ -51,6 +54,7 @@ class State:
     residue: Integers
     packets: Integers
     kept_current: Integers
+    told: Mapping[str, tuple[Integers, ...]] = defaulted(default_factory=dict)
 
 
 States = dict[str, dict[str, Integers]]
@@ -80,12 +84,14 @@ class Semantics:
         self._channels = [graph.population(channels.population) for channels in graph.channels]
         self._between = tuple(population.name for population in graph.between_fields)
         self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
+        self._asking, self._answers_of = graph.order.asking, graph.order.answers
         self._weights: dict[tuple[str, str], list[tuple[str, int, Rows]]] = {
             (population.name, port): weights_of_port(graph, population.name, port)
             for population in graph.populations
             for port in population.program.ports
         }
         self._run = {population.name: Prepared(population.program, Arrays()) for population in graph.populations}
+        self._ask = {name: Prepared(each.part.program, Arrays()) for name, each in self._asking.items()}
 
     def begin(self, masses: Mapping[str, Integers] | None = None) -> States:
         """All states before the first PDE step.
@@ -213,7 +219,7 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        states = {name: self._graph.population(name).states_at(step) for name in self._between}
+        states = {name: self._graph.population(name).states_at(step) for name in (*self._between, *self._answers_of)}
         states |= self._held(state.mass)
         for population, columns in zip(self._channels, self._columns.channels, strict=True):
             values = state.residue[columns.part], state.kept_current[columns.part]
@@ -227,6 +233,7 @@ class Semantics:
             _joint([residue for _, residue in memories]),
             _joint([result.sends[0] for result in fired]),
             _joint([kept for kept, _ in memories]),
+            {name: results[name].sends for name in (*self._asking, *self._answers_of)},
         )
 
     def _held(self, mass: Integers) -> States:
@@ -273,12 +280,28 @@ class Semantics:
         for population in self._answering if populations is None else populations:
             if population.name in results:
                 continue
+            if population.name in self._answers_of:
+                sends |= self._asked(population, states, sends)
             result = self._run[population.name].run(self._inputs(population, states, sends))
             if checked:
                 self._widths[population.name].require(result.values, step)
             results[population.name] = _spread(result, population.size)
             sends[population.name] = results[population.name].sends
         return results
+
+    def _asked(
+        self, answering: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
+    ) -> dict[str, tuple[Integers, ...]]:
+        """What a population hears of channels that have not run, at the numbers of their outputs; 0 as packets."""
+        heard = {source for port in answering.program.ports for source, _, _ in self._weights[answering.name, port]}
+        asked = {}
+        for name in heard.intersection(self._asking).difference(sends):
+            asking = self._asking[name]
+            result = _spread(self._ask[name].run(self._inputs(asking.part, states, sends)), asking.part.size)
+            nothing = np.zeros(asking.part.size, np.int64)
+            by_number = dict(zip(asking.outputs, result.sends, strict=True))
+            asked[name] = tuple(by_number.get(number, nothing) for number in range(asking.outputs[-1] + 1))
+        return asked
 
     def _inputs(
         self, population: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
@@ -291,7 +314,8 @@ class Semantics:
                 for source, output, matrix in self._weights[population.name, port]
             ]
             ports[port] = sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
-        return {**ports, **states[population.name], **population.parameters}
+        kept = states[population.name]
+        return {**ports, **{state: kept[state] for state in population.program.states}, **population.parameters}
 
     def _sent(
         self, target: Population, source: str, output: int, states: States, sends: Mapping[str, tuple[Integers, ...]]
@@ -351,47 +375,3 @@ def _current_and_residue(faces: Population, states: Mapping[str, Integers]) -> t
 def _joint(parts: list[Integers]) -> Integers:
     """Concatenate arrays; the only one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, np.int64)])
-
-
-def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
-    """Current that the channels of a graph keep before the first PDE step.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-        At least quantised.
-    mass : int64 array [cells]
-        Masses of the cells at the start, field by field.
-
-    Returns
-    -------
-    int64 array [channels]
-        The current of these masses for channels that add arrivals one step late, else 0.
-    """
-    channels = [graph.population(channels.population) for channels in graph.channels]
-    if not any(population.is_late for population in channels):  # avoids building the matrices of a large mesh
-        return np.zeros(sum(population.size for population in channels), np.int64)
-    return Semantics(graph).start(mass).kept_current
-
-
-def kept_current(graph: IntegerGraph, current: Integers) -> Integers:
-    """Current that channels keep from a PDE step, if they are not late.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-        At least quantised.
-    current : int64 array [channels]
-        Current of the PDE step.
-
-    Returns
-    -------
-    int64 array [channels]
-        The current, or 0 where their program forgets it.
-    """
-    parts = [np.zeros(0, np.int64)]
-    for columns in columns_of(graph).channels:
-        part = current[columns.part]
-        forgets = len(graph.population(columns.population).program.states) < 2
-        parts.append(np.zeros_like(part) if forgets else part)
-    return np.concatenate(parts)

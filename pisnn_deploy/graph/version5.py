@@ -169,12 +169,9 @@ def _faces(old: Plain, stored: Stored, faces: int) -> tuple[Program, dict[str, s
         if shift is not None or leak != MEMORYLESS or _any(stored.pop("flux.bias")):
             raise ValueError("graph.json: stock: a graph of stock processes has a bias, a leak or a limiter")
         return sigma_delta(_whole(old["stock"]["send_threshold"], 1, 1 << 30), exponent), {}
-    if shift is None:
-        return flux(exponent, leak), {"bias": "flux.bias"}
-    for end, holder in zip(("source", "target"), _ends(old, stored, faces), strict=True):
-        stored[f"flux.{end}_open"] = (holder >= _size(stored, "medium.inverse_volume")).astype(np.int64)
-    parameters = {name: f"flux.{name}" for name in ("bias", "source_open", "target_open")}
-    return flux(exponent, leak, _whole(shift, 0, 30)), parameters
+    if shift is not None:
+        raise ValueError("graph.json: flux: a limiter of equal shares is not supported")
+    return flux(exponent, leak), {"bias": "flux.bias"}
 
 
 def _ends(old: Plain, stored: Stored, faces: int) -> tuple[Integers, Integers]:

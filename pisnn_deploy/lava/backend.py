@@ -37,9 +37,9 @@ from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_co
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.columns import divergence
+from pisnn_deploy.graph.currents import kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
-from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process

@@ -14,7 +14,7 @@ from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.payload import PayloadGuard, payload_guard
-from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.populations import Asking, Population
 from pisnn_deploy.lava.start import Start, arriving
 from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.language import WORD_BITS
@@ -133,6 +133,12 @@ class Plan:
         Payload check of each output.
     slot : int
         Index of its event counter.
+    asking : Asking or None
+        What it sends before it runs, if other populations answer that first.
+    asks_at : int
+        Phase in which it does.
+    is_answer : bool
+        Whether it answers channels.
     """
 
     population: Population
@@ -149,6 +155,18 @@ class Plan:
     widths: Mapping[str, tuple[Width, ...]]
     guards: tuple[PayloadGuard, ...]
     slot: int
+    asking: Asking | None = None
+    asks_at: int = -1
+    is_answer: bool = False
+
+    @property
+    def fires(self) -> bool:
+        """Whether it sends only within a PDE step, as channels and the cells that answer them do."""
+        return self.moves_mass or self.is_answer
+
+    def sends_at_last(self, output: int) -> bool:
+        """Whether an output is sent when the whole program runs."""
+        return self.asking is None or output not in self.asking.outputs
 
     @property
     def moves_mass(self) -> bool:
@@ -209,22 +227,6 @@ class Plan:
         return np.stack(rows or [np.zeros(size, np.int64)])
 
 
-def step_and_phase(time_step: int, period: int, first_step: int = 0) -> tuple[int, int]:
-    """Return PDE step and phase of a time step.
-
-    Parameters
-    ----------
-    time_step : int
-        Lava's time step in a run, from 1.
-    period : int
-        Number of time steps per PDE step.
-    first_step : int
-        Number of PDE steps before the run.
-    """
-    step, phase = divmod(time_step - 1, period)
-    return step + first_step, phase
-
-
 def require_process(graph: IntegerGraph, name: str) -> None:
     """Refuse a population that a Lava process cannot run.
 
@@ -248,7 +250,7 @@ def require_process(graph: IntegerGraph, name: str) -> None:
             )
     for port in program.ports:
         senders = _senders(graph, name, port)
-        packets = senders.intersection(_packets(graph))
+        packets = senders.intersection(_values(graph))
         if packets and packets != senders and graph.coding == "delta":
             raise UsageError(
                 f"population {name}: port {port} receives both packets and changes of values, which cannot be added; "
@@ -264,6 +266,13 @@ def _senders(graph: IntegerGraph, name: str, port: str) -> set[tuple[str, int]]:
 def _packets(graph: IntegerGraph) -> set[tuple[str, int]]:
     """Populations and their outputs that send packets."""
     return {(channels.population, channels.output) for channels in graph.channels}
+
+
+def _values(graph: IntegerGraph) -> set[tuple[str, int]]:
+    """Populations and their outputs that send packets, or requests and answers of a limiter."""
+    senders = (*graph.order.answers, *graph.order.asking)
+    outputs = {(name, output) for name in senders for output in range(len(graph.population(name).program.sends))}
+    return _packets(graph) | outputs
 
 
 def plan_of(graph: IntegerGraph, name: str) -> Plan:
@@ -288,7 +297,8 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     channels = _parts(name, [(channels.population, channels.size) for channels in graph.channels])
     packets = tuple((name, output) in _packets(graph) for output in range(len(program.sends)))
     residues = [(name, output) in graph.heard_again for output in range(len(packets))]
-    changes = tuple((graph.coding == "delta" or r) and not sends for sends, r in zip(packets, residues, strict=True))
+    values = [(name, output) in _values(graph) for output in range(len(packets))]
+    changes = tuple((graph.coding == "delta" or r) and not sends for sends, r in zip(values, residues, strict=True))
     audited = _audited(graph, name)
     changing = [value for value, sends in zip(program.sends, changes, strict=True) if sends and holders is None]
     kept = dict.fromkeys((*audited, *_states(program), *(Word("last_sent", value, value) for value in changing)))
@@ -307,6 +317,9 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
         dict(_widths(graph, population)),
         tuple(payload_guard(graph, name, output) for output in range(len(program.sends))),
         graph.chain.index(name),
+        graph.order.asking.get(name),
+        graph.order.asks_at.get(name, -1),
+        name in graph.order.answers,
     )
 
 
@@ -351,10 +364,16 @@ def _parts(name: str, sizes: list[tuple[str, int]]) -> tuple[slice, ...]:
 
 def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPlan:
     period, senders = int(graph.period or 0), _senders(graph, name, port)
-    packets = senders.intersection(_packets(graph))
-    early = frozenset((graph.depths[source] + 1) % period for source, _ in senders) - {phase}
+    packets = senders.intersection(_values(graph))
+    early = frozenset((_sent_at(graph, *sender) + 1) % period for sender in senders) - {phase}
     accumulates = graph.coding == "delta" or senders <= graph.heard_again.keys()
     return PortPlan(accumulates and not packets, bool(packets), early)
+
+
+def _sent_at(graph: IntegerGraph, source: str, output: int) -> int:
+    """Phase in which an output is sent."""
+    asking = graph.order.asking.get(source)
+    return graph.order.asks_at[source] if asking is not None and output in asking.outputs else graph.depths[source]
 
 
 def _widths(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, tuple[Width, ...]]]:

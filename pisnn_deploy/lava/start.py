@@ -142,7 +142,7 @@ def _sent(
     packets = Counter(channels.population for channels in graph.channels)
     for population in map(graph.population, graph.depths):
         name, program = population.name, population.program
-        if name in sent or packets[name]:
+        if name in sent or packets[name] or name in (*graph.order.asking, *graph.order.answers):
             continue
         arrivals = {port: arriving(graph, sent, name, port) for port in program.ports}
         sends = run(program, Arrays(), {**arrivals, **states[name], **population.parameters}).sends

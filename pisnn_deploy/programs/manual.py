@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pisnn_deploy.core.docstrings import docstring
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.programs import language, neurons
+from pisnn_deploy.programs import language, limiter, neurons
 from pisnn_deploy.programs.language import Program
 
 _PREFACE = f"""\
@@ -40,6 +40,8 @@ and at least 1 for `fire`. Tables have 1 to {language.MAX_TABLE_ENTRIES} entries
 """
 _EXAMPLE = 8
 """Value of every numeric parameter in the examples."""
+_SHOWN_ENTRIES = 4
+"""Entries of a long table that the page shows at each end."""
 
 
 def manual() -> str:
@@ -56,11 +58,14 @@ def manual() -> str:
 
 
 def makers() -> tuple[Callable[..., Program], ...]:
-    """Return the functions of `pisnn_deploy.programs.neurons` that return a program, in the order of the file."""
+    """Return the functions of `pisnn_deploy.programs.neurons` that return a program, in the order of the file.
+
+    The answers of a limiter's cells come last.
+    """
     functions = [make for _, make in inspect.getmembers(neurons, inspect.isfunction)]
     defined_there = [make for make in functions if make.__module__ == neurons.__name__]
     programs = [make for make in defined_there if make.__annotations__.get("return") == Program.__name__]
-    return tuple(sorted(programs, key=lambda make: make.__code__.co_firstlineno))
+    return (*sorted(programs, key=lambda make: make.__code__.co_firstlineno), limiter.answer)
 
 
 def _operations() -> Iterator[tuple[str, str]]:
@@ -82,7 +87,7 @@ def _section(make: Callable[..., Program]) -> str:
     parts = [f"\n### `{make.__name__}`\n{body}\n"]
     if parameters:
         parts.append(f"\n{_parameters(parameters)}")
-    parts += [f"\n```text\n{program}\n```\n" for program in _examples(make)]
+    parts += [f"\n```text\n{_shortened(program)}\n```\n" for program in _examples(make)]
     return "".join(parts)
 
 
@@ -97,13 +102,34 @@ def _parameters(section: str) -> str:
     return "\n".join(items) + "\n"
 
 
+def _shortened(program: Program) -> str:
+    """Text of a program, with the ends of long tables alone."""
+    text = str(program)
+    for table in program.tables:
+        words = [str(entry) for entry in table.entries]
+        if len(words) > 2 * _SHOWN_ENTRIES:
+            ends = " ".join((*words[:_SHOWN_ENTRIES], "...", *words[-_SHOWN_ENTRIES:]))
+            text = text.replace(" ".join(words), ends)
+    return text
+
+
 def _examples(make: Callable[..., Program]) -> Iterator[Program]:
     """Yield the program with required parameters only, and with all."""
     parameters = inspect.signature(make).parameters.values()
-    needed = {parameter.name: _EXAMPLE for parameter in parameters if parameter.default is parameter.empty}
-    yield make(**needed)
-    if len(needed) < len(parameters):
-        yield make(**{parameter.name: _EXAMPLE for parameter in parameters})
+    values = {parameter.name: _values().get(parameter.name, _EXAMPLE) for parameter in parameters}
+    needed = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
+    yield make(**{name: value for name, value in values.items() if name in needed})
+    if len(needed) < len(values):
+        choices = (
+            [values] if "limiter" not in values else [values | {"sees_residues": False}, values | {"limiter": None}]
+        )
+        yield from (make(**chosen) for chosen in choices)
+
+
+def _values() -> dict[str, object]:
+    """Values of parameters that are no numbers."""
+    switches = dict.fromkeys(("sees_residues", "has_low", "has_ceiling"), True)
+    return {"limiter": limiter.FaceLimiter("both", _EXAMPLE, True), **switches}
 
 
 def main(words: list[str]) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.arithmetic import LEAK_BITS, MEMORYLESS
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.programs.language import Program, parse
+from pisnn_deploy.programs.limiter import FaceLimiter, face_limiter
 
 LOW = "low"
 """Port of a face for the residues of the faces near it, weighted like the masses of the cells that they belong to."""
@@ -27,8 +28,8 @@ class FaceConstants:
         A constant drive of ``2^exponent`` sends one quantum in every PDE step.
     leak : int
         Part of the current that decays in a PDE step, in units of 2^-12.
-    share_bits : int or None
-        ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
+    limiter : FaceLimiter or None
+        How the cells on both sides limit packets; None if they do not.
     send_threshold : int or None
         Smallest packet in quanta of a face with a delay of one step; None for a face that fires its input.
     sees_residues : bool
@@ -37,7 +38,7 @@ class FaceConstants:
 
     exponent: int
     leak: int = MEMORYLESS
-    share_bits: int | None = None
+    limiter: FaceLimiter | None = None
     send_threshold: int | None = None
     sees_residues: bool = False
 
@@ -56,23 +57,24 @@ class FaceConstants:
         """Program of the face."""
         if self.send_threshold is not None:
             return sigma_delta(self.send_threshold, self.exponent)
-        return flux(self.exponent, self.leak, self.share_bits, sees_residues=self.sees_residues)
+        return flux(self.exponent, self.leak, self.limiter, sees_residues=self.sees_residues)
 
 
 @lru_cache(maxsize=64)
 def face_constants(program: Program) -> FaceConstants | None:
     """Return the constants for which this module builds a program, or None if it does not build it."""
     last = {operation.results[0]: operation.operands[-1] for operation in program.operations}
-    factors = [operation.operands[1] for operation in program.operations if operation.name == "mul_shr"]
+    factors = {op.results[0]: op.operands[1] for op in program.operations if op.name == "mul_shr"}
+    kept = factors.pop("kept_size", 0)
     numbers = {
         "exponent": last.get("fired", last.get("packet") if "drive" in last else last.get("next_current")),
-        "leak": MEMORYLESS - int(factors[0]) if factors and isinstance(factors[0], int) else MEMORYLESS,
-        "share_bits": last.get("source_share"),
+        "leak": MEMORYLESS - kept if isinstance(kept, int) else None,
         "send_threshold": last.get("is_sent"),
     }
     integers = {name: number for name, number in numbers.items() if isinstance(number, int)}
     try:
-        constants = FaceConstants(**integers, sees_residues=LOW in program.ports)
+        limiter = face_limiter({name: number for name, number in factors.items() if type(number) is int}, program.ports)
+        constants = FaceConstants(**integers, limiter=limiter, sees_residues=LOW in program.ports)
         return constants if constants.program == program else None
     except (TypeError, UsageError):
         return None  # no exponent, or an invalid one
@@ -87,9 +89,8 @@ def rectifier_shift(program: Program) -> int | None:
 UNDECLARED = frozenset(
     {
         *("arrival", "mass_before", "current_before", "residue_before"),
-        *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+        *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive"),
         *("correction", "corrected"),
-        *("source_positive", "target_positive", "source_gives", "target_gives"),
     }
 )
 """Values that may need no declared width, because other declared values bound them."""
@@ -133,7 +134,11 @@ send activation""")
 
 
 def flux(
-    threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | None = None, *, sees_residues: bool = False
+    threshold_exponent: int,
+    leak: int = MEMORYLESS,
+    limiter: FaceLimiter | None = None,
+    *,
+    sees_residues: bool = False,
 ) -> Program:
     """C-LIF flux compartment of a face.
 
@@ -142,7 +147,7 @@ def flux(
         c <- sign(c) ((|c| (4096 - leak)) >> 12) + d        d = arrival + bias
         d <- d + ((low + theta/2) >> F)                     if it sees residues
         k, r <- fire(r + c)                                 with theta = 2^F
-        k <- min(max(k, -share(target)), share(source))     with a limiter; share(m) = max(m, 0) >> s
+        k <- low + sign(A) ((|A| (256 - kept back)) >> 8)   with a limiter; A = k - low
 
     Parameters
     ----------
@@ -150,17 +155,14 @@ def flux(
         ``F``, from 1 to 62.
     leak : int
         Decay constant of the current in units of 2^-12; with 4096 no current is kept.
-    share_shift : int, optional
-        ``s`` of the limiter. The face then has the ports ``source_mass`` and ``target_mass`` for the masses at both
-        ends. An end is a reservoir without limit if its parameter ``source_open`` or ``target_open`` is not 0.
+    limiter : FaceLimiter, optional
+        Adds the ports and outputs of a limiter.
     sees_residues : bool
         Whether the face has the port ``low`` for weighted residues, and sends its own residue besides its packet.
     """
-    limited = share_shift is not None
     keeps = leak != MEMORYLESS
-    seen = (LOW,) if sees_residues else ()
-    ports = ", ".join(("arrival", *seen, *(("source_mass", "target_mass") if limited else ())))
-    parameters = "bias, source_open, target_open" if limited else "bias"
+    ports = ", ".join(("arrival", *((LOW,) if sees_residues else ()), *(limiter.ports if limiter else ())))
+    parameters = ", ".join(("bias", *(limiter.parameters if limiter else ())))
     states = "current_before, residue_before" if keeps else "residue_before"
     lines = [f"neuron flux({ports}; {states}; {parameters})", "drive = add(arrival, bias)"]
     driven = "drive"
@@ -180,19 +182,12 @@ def flux(
         ]
     elif not sees_residues:
         lines += ["current = add(drive, 0)"]
-    fired = "fired" if limited else "packet"
+    fired = "fired" if limiter else "packet"
     lines += ["potential = add(residue_before, current)", f"{fired}, residue = fire(potential, {threshold_exponent})"]
-    if limited:
-        for end in ("source", "target"):
-            lines += [
-                f"{end}_positive = max({end}_mass, 0)",
-                f"{end}_share = asr({end}_positive, {share_shift})",
-                f"{end}_gives = select({end}_open, {BOUNDLESS}, {end}_share)",
-            ]
-        lines += ["least = neg(target_gives)", "lifted = max(fired, least)", "packet = min(lifted, source_gives)"]
+    lines += limiter.lines(threshold_exponent) if limiter else []
     keep = "current_before = current, residue_before = residue" if keeps else "residue_before = residue"
-    send = "packet, residue" if sees_residues else "packet"
-    return parse("\n".join([*lines, f"keep {keep}", f"send {send}"]))
+    sends = ", ".join((*(limiter.sends() if limiter else ("packet",)), *(("residue",) if sees_residues else ())))
+    return parse("\n".join([*lines, f"keep {keep}", f"send {sends}"]))
 
 
 def sigma_delta(send_threshold: int, shift: int) -> Program:

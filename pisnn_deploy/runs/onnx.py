@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.currents import kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.semantics import State, kept_current
+from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 
@@ -48,10 +49,16 @@ def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[Stat
     late = np.concatenate(
         [np.full(channels.size, graph.population(channels.population).is_late) for channels in graph.channels]
     )
+    # The model does not return what channels ask and cells answer, so that is computed for the counts of spikes.
+    semantics = Semantics(graph) if graph.order.asking else None
     step, counts = np.array([start.step], np.int64), len(session.get_inputs()) > 3
+    done = start.step
     while True:
+        nothing = np.zeros_like(residue)
+        told = semantics.step(State(mass, nothing, residue, nothing, current), done).told if semantics else {}
         inputs = {"mass": mass, "current": current, "residue": residue, **({"step": step} if counts else {})}
         mass, current, residue, *step_after, packets = session.run(None, inputs)
         step = step_after[0] if counts else step
         added = np.where(late, inputs["current"], current)
-        yield State(mass, added, residue, packets, kept_current(graph, current))
+        yield State(mass, added, residue, packets, kept_current(graph, current), told)
+        done += 1

@@ -14,8 +14,8 @@ from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.columns import Columns, FieldColumns, columns_of
+from pisnn_deploy.graph.currents import first_kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.semantics import first_kept_current
 from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, exact_sums, totals_of
 
 Integers = NDArray[np.int64]

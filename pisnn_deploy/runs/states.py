@@ -16,8 +16,8 @@ from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, UsageError
 from pisnn_deploy.graph.columns import columns_of, divergence
+from pisnn_deploy.graph.currents import kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.runs.run import Integers, RunState
 from pisnn_deploy.runs.verdict import exact_sums
 

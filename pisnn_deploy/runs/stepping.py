@@ -352,9 +352,11 @@ class _EventCount:
             Residues before the PDE step; channels that send theirs send the change.
         """
         for channels in self._columns.channels:
-            self._add(channels.population, state.packets[channels.part])
+            if channels.population not in state.told:
+                self._add(channels.population, state.packets[channels.part])
             if channels.population in self._residues:
                 self._add(channels.population, (state.residue - residue)[channels.part])
+        self._count(state.told)
         masses = self._masses(state.mass)
         if self._delta:
             for holder, (mass,) in self._changes(masses).items():
@@ -383,7 +385,7 @@ class _EventCount:
             for name, values in sent.items()
         }
 
-    def _count(self, payloads: Sends) -> None:
+    def _count(self, payloads: Mapping[str, tuple[Integers, ...]]) -> None:
         for name, values in payloads.items():
             for output, payload in enumerate(values):
                 if (name, output) in self._outputs:

@@ -108,6 +108,7 @@ class Network:
         self._again = graph.heard_again
         self._answering = [p for p in populations if p.name not in graph.holders]
         self._holders = [p for p in populations if p.name in graph.holders]
+        self._asking, self._answers = graph.order.asking, graph.order.answers
         self._parameters = {
             p.name: {name: torch.tensor(values) for name, values in p.parameters.items()} for p in populations
         }
@@ -135,10 +136,21 @@ class Network:
         sends = {p.name: tuple(states[p.name].values()) for p in self._holders}
         results: dict[str, Result[torch.Tensor]] = {}
         for population in self._answering:
+            if population.name in self._answers:
+                sends |= {name: self._asked(name, states, sends) for name in self._asking if name not in results}
             results[population.name] = self._answered(population, states, sends)
             sends[population.name] = results[population.name].sends
         holders = {p.name: self._answered(p, states, sends) for p in self._holders}
         return {name: result.states for name, result in (holders | results).items()}, results
+
+    def _asked(
+        self, name: str, states: States, sends: Mapping[str, tuple[torch.Tensor, ...]]
+    ) -> tuple[torch.Tensor, ...]:
+        """What channels send before they fire, at the numbers of their outputs; 0 as packets."""
+        asking = self._asking[name]
+        sent = dict(zip(asking.outputs, self._answered(asking.part, states, sends).sends, strict=True))
+        nothing = torch.zeros(asking.part.size, dtype=torch.int64)
+        return tuple(sent.get(number, nothing) for number in range(asking.outputs[-1] + 1))
 
     def _answered(
         self, population: Population, states: States, sends: Mapping[str, tuple[torch.Tensor, ...]]
@@ -149,7 +161,9 @@ class Network:
             for source, output, matrix in self._heard[name, port]:
                 sent = states[name][self._again[name, output]] if source == name else sends[source][output]
                 ports[port] = ports[port] + matrix @ sent.expand(matrix.shape[1])
-        return run_program(population.program, Tensors(), {**ports, **states[name], **self._parameters[name]})
+        kept = {state: states[name][state] for state in population.program.states}
+        parameters = {parameter: self._parameters[name][parameter] for parameter in population.program.parameters}
+        return run_program(population.program, Tensors(), {**ports, **kept, **parameters})
 
 
 def _tensor_matrix(matrix: Rows) -> torch.Tensor:
@@ -163,7 +177,7 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     channels = [(graph.population(part.population), part.part) for part in columns.channels]
     states: States = {
         population.name: {name: torch.tensor(values) for name, values in population.states_at(start.step).items()}
-        for population in graph.between_fields
+        for population in (*graph.between_fields, *map(graph.population, graph.order.answers))
     }
     for field in columns.fields:
         holders = torch.tensor(start.mass[field.held_cells.start : field.held_reservoirs.stop])
@@ -182,7 +196,11 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
             residue.append(rest.expand(population.size))
             packets.append(fired.sends[0].expand(population.size))
             kept.append(currents[0].expand(population.size) if currents else torch.zeros_like(residue[-1]))
-        yield State(_joint(mass), _joint(current), _joint(residue), _joint(packets), _joint(kept))
+        told = {
+            name: tuple(np.asarray(sent.expand(graph.size(name)).numpy()) for sent in results[name].sends)
+            for name in (*graph.order.asking, *graph.order.answers)
+        }
+        yield State(_joint(mass), _joint(current), _joint(residue), _joint(packets), _joint(kept), told)
 
 
 def _joint(parts: list[torch.Tensor]) -> Integers:

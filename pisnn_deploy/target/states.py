@@ -17,8 +17,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     """Bits of state that a neuron keeps between time steps, by population.
 
     In delta coding a receiver keeps its accumulated drive, and a hidden neuron the value that it sent last; in dense
-    coding both keep their bias. A current is kept unless the leak removes it entirely. With a limiter faces keep the
-    masses at their ends, unless these arrive in the time step in which faces fire. Constants that differ between
+    coding both keep their bias. A current is kept unless the leak removes it entirely. With a limiter faces keep their
+    drive, and the masses at their ends where they use them, until cells have answered. Constants that differ between
     neurons are kept, too. Stock processes keep states of the width that Lava declares.
 
     Returns
@@ -55,14 +55,16 @@ def remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
     """Yield values that a neuron keeps outside its program: inputs that ports accumulate, and the last output."""
     if population.name in graph.holders:
         return
-    delta = graph.coding == "delta"
+    delta, answers = graph.coding == "delta", graph.order.answers
     for port in population.program.ports:
+        if all(s.source in answers or s.source in graph.order.asking for s in graph.into(population.name, port)):
+            continue  # requests and answers are used in the time step in which they arrive
         waits = any(
             graph.depths[population.name] - graph.depths[s.source] > 1 for s in graph.into(population.name, port)
         )
         if delta or waits:
             yield _accumulated(population, port)
-    if delta and population.name not in {channels.population for channels in graph.channels}:
+    if delta and population.name not in {*answers, *(channels.population for channels in graph.channels)}:
         yield from population.program.sends
 
 

@@ -19,6 +19,7 @@ from pisnn_deploy.core.rows import diagonal
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph
 from pisnn_deploy.graph.connections import Blocks
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.verify import laws
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
@@ -119,7 +120,7 @@ def _checks(graph: IntegerGraph, certificate: Certificate) -> Iterator[tuple[str
         ("overflow", _overflow, certificate.overflow.details),
         ("stability", _stability, certificate.stability.details),
     ]
-    if positive is not None or (face is not None and face.share_bits is not None):
+    if positive is not None or (face is not None and face.limiter is not None):
         checks.append(("positivity", _positivity, "" if positive is None else positive.details))
     checks.append(("equation", _equation, "" if solved is None else solved.details))
     yield from ((claim, check, text, _not_claimed(graph, claim)) for claim, check, text in checks)
@@ -191,24 +192,24 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
     if graph.materials is not None:
         yield from medium_layout(graph)
         return
-    operator, faces, added = graph.operator, graph.mesh.faces, biases(graph)
+    operator, faces, added, names = graph.operator, graph.mesh.faces, biases(graph), layers_of(graph)
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
     if shapes != [*graph.model_spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
         yield "the layers of the operator differ from the model's spec"
         return
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
         if number and (bias != np.tile(layer.bias, faces)).any():
-            yield f"a bias of {graph.chain[number + 1]} differs from the operator's"
+            yield f"a bias of {names[number + 1]} differs from the operator's"
         if shift not in (None, layer.shift):
-            yield f"the shift of {graph.chain[number + 1]} differs from the operator's"
+            yield f"the shift of {names[number + 1]} differs from the operator's"
     for number, layer in enumerate(operator[1:], 1):
         laid = Blocks(layer.weight, faces).rows
-        if (stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).entries:
-            yield f"the synapses from {graph.chain[number]} differ from the operator's weights"
+        if (stored(graph, names[number], names[number + 1]) - laid).entries:
+            yield f"the synapses from {names[number]} differ from the operator's weights"
     yield from seen_residues(graph)
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
-    for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, graph.chain[1]), rows), strict=True):
+    for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, names[1]), rows), strict=True):
         face, output = divmod(row, width)
         try:
             cells, constant = folding.row(face, operator[0].weight[output].tolist())
@@ -216,19 +217,28 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
             yield str(error)
             continue
         if weights != cells:
-            yield f"the stored weights of {graph.chain[1]} at face {face} differ from the operator's"
+            yield f"the stored weights of {names[1]} at face {face} differ from the operator's"
         if int(added[0][row]) != constant + int(operator[0].bias[output]):
-            yield f"the bias of {graph.chain[1]} at face {face} differs from the operator's plus the reservoirs' part"
+            yield f"the bias of {names[1]} at face {face} differs from the operator's plus the reservoirs' part"
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    if graph.coding is None or graph.period != (1 if hears_late(graph) else len(graph.chain)):
+    if graph.coding is None or graph.period != _time_steps(graph):
         yield "the graph has no coding, or its period does not match its layers"
     if graph.materials is not None or unknown_population(graph):
         # With materials the time step scales the conductances, which the equation claim covers. With unknown programs
         # it is not claimed.
         return
     yield from clock(graph)
+
+
+def _time_steps(graph: IntegerGraph) -> int:
+    """Time steps of a PDE step: one for each layer; requests and answers of a limiter take two."""
+    if hears_late(graph):
+        return 1
+    face = known_face(graph)
+    limited = face.limiter is not None if face is not None else bool(graph.order.answers)
+    return len(layers_of(graph)) + 2 * limited
 
 
 def _units(graph: IntegerGraph) -> Iterator[str]:
@@ -247,7 +257,7 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
             yield "the claim differs from what the checker proved"
     else:
         yield from where_it_cuts(graph, claim)
-        claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})
+        claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "limited"})
         if graph.materials is not None:
             yield from fluxes(graph, claim)
         else:
@@ -265,7 +275,7 @@ def _conservation(graph: IntegerGraph) -> Iterator[str]:
 
 def _positivity(graph: IntegerGraph) -> Iterator[str]:
     assert graph.certificate is not None
-    yield from positivity(graph, graph.certificate.positivity, stored(graph, FLUX, MEMBRANE))
+    yield from positivity(graph, graph.certificate.positivity)
 
 
 def _claim(graph: IntegerGraph, name: str) -> Claim:
@@ -299,6 +309,18 @@ def _overflow(graph: IntegerGraph) -> Iterator[str]:
         yield "the claimed operating window or number of bounds differs from the graph's"
     if claim.status == "proved" and claim.method == "invariant-range" and graph.materials is None:
         yield from _invariance(graph, drift, start)
+    elif claim.status == "proved" and claim.method == "limited-range":
+        face = known_face(graph)
+        has_ceiling = face is not None and face.limiter is not None and face.limiter.has_ceiling
+        if (
+            not has_ceiling
+            or window.difference is not None
+            or window.current is not None
+            or drift
+            or any(start.values())
+        ):
+            yield "the claim differs from what the checker proved"
+        yield from _positivity(graph)
     elif (claim.status, claim.method) != ("assumed", "operating-window") or drift or any(start.values()):
         yield "the claim differs from what the checker proved"
 
@@ -347,10 +369,11 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     if claim.status == "none":
         return
     face = face_of(graph)
-    if face.share_bits is not None:
-        # Masses are nonnegative and their sum is constant; both are separate claims.
-        proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
-        if not proved or graph.mesh.reservoirs:
+    if face.limiter is not None:
+        # Limits of masses, and their constant sum, are separate claims.
+        method = "between-limits" if face.limiter.has_ceiling else "constant-sum"
+        proved = (claim.status, claim.method) == ("proved", method) and not claim.figures
+        if not proved or (method == "constant-sum" and graph.mesh.reservoirs):
             yield "the claim differs from what the checker proved"
         return
     if graph.materials is not None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.verify.faces import face_of, shifts
 
@@ -98,7 +99,7 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
     spec = graph.model_spec
     face = face_of(graph)
     exponents = (*shifts(graph), face.exponent)
-    for name, exponent, model_exponent in zip(graph.chain[1:], exponents, spec.weight_exponents, strict=True):
+    for name, exponent, model_exponent in zip(layers_of(graph)[1:], exponents, spec.weight_exponents, strict=True):
         if exponent != model_exponent:
             what = "threshold exponent" if name == "flux" else f"shift of {name}"
             yield f"the {what} is {exponent}, but the model says {model_exponent}"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.arithmetic import LEAK_BITS, MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.verify.limiting import Limiting, limiting
 from pisnn_deploy.verify.programs import Node, Reading, read
 from pisnn_deploy.verify.spans import decayed, reset_limit
 
@@ -33,8 +34,8 @@ class Face:
         Part of the current that decays in a PDE step, in 4096ths.
     steps_late : int
         PDE steps before an input takes effect.
-    share_bits : int or None
-        ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
+    limiter : Limiting or None
+        How the packet that fires is limited; None if it is sent.
     sees_residues : bool
         Whether it adds its port ``low``, divided by theta and rounded, to its input, and sends its residue.
     """
@@ -43,13 +44,13 @@ class Face:
     packet_exponent: int
     leak: int
     steps_late: int
-    share_bits: int | None
+    limiter: Limiting | None
     sees_residues: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether packets are the rounded sum of the input in the same PDE step and the residue."""
-        return self.leak == MEMORYLESS and not self.steps_late and self.share_bits is None
+        return self.leak == MEMORYLESS and not self.steps_late and self.limiter is None
 
 
 class NoFace(ValueError):
@@ -111,11 +112,11 @@ def shift_in(reading: Reading) -> int | None:
 
 def _firing(reading: Reading) -> Face | None:
     """Recognise a face that fires its residue plus current, with or without a limiter."""
-    if len(reading.sends) not in (1, 2):
+    limiter = None if len(reading.sends) <= 2 else limiting(reading)
+    if len(reading.sends) > 2 and limiter is None:
         return None
-    sent, share_bits = _unlimited(reading, reading.sends[0])
-    fired = reading.nodes[sent]
-    if reading.sends[1:] and reading.nodes[reading.sends[1]] != Node("rest", fired.values, fired.extra):
+    fired = reading.nodes[reading.sends[0] if limiter is None else limiter.fired]
+    if len(reading.sends) == 2 and reading.nodes[reading.sends[1]] != Node("rest", fired.values, fired.extra):
         return None
     residue = _state_that_becomes(reading, Node("rest", fired.values, fired.extra))
     if fired.name != "fired" or residue is None:
@@ -136,12 +137,12 @@ def _firing(reading: Reading) -> Face | None:
         terms = [kept_term for kept_term in terms if kept_term != term]
     exponent = _integer(fired.extra)
     corrections = [term for term in terms if _is_correction(reading, term, exponent)]
-    sees = len(corrections) == 1 and len(reading.sends) == 2 and share_bits is None
+    sees = len(corrections) == 1 and len(reading.sends) == 2 and limiter is None
     if sees:
         terms.remove(corrections[0])
     elif len(reading.sends) == 2:
         return None
-    return Face(exponent, exponent, leak, 0, share_bits, sees) if _is_drive(reading, terms) else None
+    return Face(exponent, exponent, leak, 0, limiter, sees) if _is_drive(reading, terms) else None
 
 
 def _is_correction(reading: Reading, number: int, exponent: int) -> bool:
@@ -151,39 +152,6 @@ def _is_correction(reading: Reading, number: int, exponent: int) -> bool:
         return False
     half = reading.numbers.get(Node("constant", (), 1 << exponent >> 1))
     return sorted(_terms(reading, shifted.values[0])) == sorted([reading.names["low"], -1 if half is None else half])
-
-
-def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:
-    """Return k and the shift of the shares in ``min(max(k, -share(target)), share(source))``; else the node itself."""
-    upper = reading.nodes[sent]
-    if upper.name != "min":
-        return sent, None
-    for lifted, above in (upper.values, upper.values[::-1]):
-        lower = reading.nodes[lifted]
-        if lower.name != "max":
-            continue
-        for fired, below in (lower.values, lower.values[::-1]):
-            least = reading.nodes[below]
-            shift = None if least.name != "neg" else _share(reading, least.values[0], "target")
-            if shift is not None and shift == _share(reading, above, "source"):
-                return fired, shift
-    return sent, None
-
-
-def _share(reading: Reading, number: int, end: str) -> int | None:
-    """Return the shift s of ``max(mass, 0) >> s`` at the cell end of a face; an open end has no limit."""
-    gives = reading.nodes[number]
-    opened, mass_port = f"{end}_open", f"{end}_mass"
-    if opened not in reading.parameters or mass_port not in reading.ports:
-        return None
-    if gives.name != "select" or gives.values[0] != reading.names[opened]:
-        return None
-    boundless, share = (reading.nodes[value] for value in gives.values[1:])
-    positive = reading.nodes[share.values[0]] if share.name == "asr" else NOTHING
-    if boundless != Node("constant", (), BOUNDLESS) or positive.name != "max":
-        return None
-    mass = _other(reading, positive.values, NOTHING)
-    return _integer(share.extra) if mass is not None and mass == reading.names[mass_port] else None
 
 
 def _late(reading: Reading) -> Face | None:

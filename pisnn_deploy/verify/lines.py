@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.connections import Stencil
+from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.clock import is_linear
 from pisnn_deploy.verify.faces import face_of, known_face
@@ -122,7 +123,7 @@ def is_memoryless(graph: IntegerGraph) -> bool:
 
 def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
     """Faces to check, int64 [faces]: a single one of all that have equal rows and parameters by construction."""
-    first = [s.connections for s in graph.between(graph.chain[0], graph.chain[1])]
+    first = [s.connections for s in graph.between(*layers_of(graph)[:2])]
     boxes = first[0].boxes if isinstance(first[0], Stencil) else None
     everything = np.arange(graph.mesh.faces, dtype=np.int64)
     for connections in first:

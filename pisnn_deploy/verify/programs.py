@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 RESERVED = {"neuron", "table", "keep", "send"}
 """Keywords of the language, which cannot name values."""
@@ -77,6 +77,7 @@ class Reading:
         return self.numbers[node]
 
 
+@lru_cache(maxsize=256)
 def read(text: str) -> Reading:
     """Parse a program.
 

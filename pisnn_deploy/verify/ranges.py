@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.verify.folding import Folding
+from pisnn_deploy.verify.limiting import WHOLE
 from pisnn_deploy.verify.lines import distinct_faces, linear_change, steepest
 from pisnn_deploy.verify.programs import Reading, read
 from pisnn_deploy.verify.spans import WORD_BITS, Span, Spans, TooWide, Unbounded
-from pisnn_deploy.verify.stored import stored_rows
+from pisnn_deploy.verify.stored import rows_of, stored_rows
 from pisnn_deploy.verify.sums import Ends, Weights, Whole, added, narrowed
 
 Spread = dict[tuple[str, str], Span]
@@ -23,9 +25,8 @@ Spread = dict[tuple[str, str], Span]
 
 UNDECLARED = {
     *("arrival", "mass_before", "current_before", "residue_before"),
-    *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+    *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive"),
     *("correction", "corrected"),
-    *("source_positive", "target_positive", "source_gives", "target_gives"),
 }
 """Values without a declared width, because other declared values bound them."""
 
@@ -46,13 +47,14 @@ def intervals(graph: IntegerGraph) -> Spread:
     known: Spread = {}
     payloads: dict[tuple[str, int], Span] = {}
     packets = {(channels.population, channels.output) for channels in graph.channels}
-    channels = {name for name, _ in packets}
+    channels, valued = {name for name, _ in packets}, {*graph.order.answers, *graph.order.asking}
     for name, ranges in _populations(graph).items():
         known |= {(name, quantity): span for quantity, span in ranges.declared.items()}
         for output, (lows, highs) in enumerate(ranges.sent):
             low, high = int(lows.min()), int(highs.max())
-            # Channels send changes of their residues with either coding.
+            # Channels send changes of their residues with either coding, and requests as values.
             is_change = (graph.coding == "delta" or name in channels) and (name, output) not in packets
+            is_change = is_change and name not in valued
             payloads[name, output] = (low - high, high - low) if is_change else (low, high)
     for field_ in graph.fields:
         carried = _carried(graph, field_, payloads)
@@ -102,7 +104,7 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
     known: dict[str, _Ranges] = {}
     faces, alike = graph.mesh.faces, distinct_faces(graph) if graph.operator else None
     for population in graph.populations:
-        if population.name in graph.holders:
+        if population.name in graph.holders or population.name in graph.order.answers:
             continue
         neurons = np.arange(population.size)
         if alike is not None and alike.size < faces:
@@ -113,7 +115,9 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
         inputs: dict[str, Ends] = dict.fromkeys(reading.ports, (nothing, nothing))
         for (port, source, output), synapses in _into(graph, population).items():
             weights = Weights(synapses, neurons)
-            if source in graph.holders:
+            if source in graph.order.answers:
+                part = nothing, nothing + WHOLE  # a part, whatever is asked
+            elif source in graph.holders:
                 part = _mass_sums(graph.field_of(source), weights)
                 part = _steep(graph, population, neurons, synapses, part) if graph.operator else part
             elif source == population.name:
@@ -129,6 +133,8 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
             inputs[port] = added(inputs[port][0], part[0]), added(inputs[port][1], part[1])
         inputs |= {name: (values[neurons],) * 2 for name, values in population.parameters.items()}
         known[population.name] = _run(graph, population, reading, inputs, neurons)
+    for name in graph.order.answers:
+        known[name] = _answers(graph, graph.population(name), known)
     return known
 
 
@@ -138,6 +144,39 @@ def rest_sent(reading: Reading, output: int) -> int:
     if node.name != "rest":
         raise Unbounded("channels hear a value of channels that is not the rest of `fire`")
     return 1 << int(str(node.extra)) >> 1
+
+
+def _answers(graph: IntegerGraph, population: Population, known: Mapping[str, _Ranges]) -> _Ranges:
+    """Ranges of cells that answer channels, with the widest inputs of any cell."""
+    reading, inputs = read(str(population.program)), {}
+    cells = np.arange(population.size)
+    for port in reading.ports:
+        lows = highs = np.zeros(cells.size, np.object_)
+        for (place, source, output), synapses in _into(graph, population).items():
+            if place != port:
+                continue
+            weights = rows_of(synapses, cells)
+            if source in graph.holders:
+                low, high = mass_interval(graph.field_of(source))
+            else:
+                ends = known[source].sent[output]
+                low, high = int(ends[0].min()), int(ends[1].max())
+            more, less = (np.array(part.sums(), np.object_) for part in (_positive(weights), _positive(-weights)))
+            lows, highs = lows + more * low - less * high, highs + more * high - less * low
+        inputs[port] = _whole_ends(lows, highs)
+    inputs |= {name: _whole_ends(values, values) for name, values in population.parameters.items()}
+    ranges = _run(graph, population, reading, inputs, np.arange(1))
+    ranges.place = np.zeros(population.size, np.int64)
+    return ranges
+
+
+def _positive(weights: Rows) -> Rows:
+    return weights.valued(lambda values: np.maximum(values, 0))
+
+
+def _whole_ends(lows: Whole, highs: Whole) -> Ends:
+    """The smallest and the largest of all neurons."""
+    return narrowed(np.array([lows.min()], np.object_)), narrowed(np.array([highs.max()], np.object_))
 
 
 def _steep(
@@ -174,7 +213,7 @@ def _run(
 
     Channels that send to holders alone are analysed once per distinct parameters.
     """
-    others = {*graph.holders, population.name}
+    others = {*graph.holders, population.name, *graph.order.answers}
     alone = not any(s.source == population.name and s.target not in others for s in graph.synapses)
     windows = [graph.field_of(c.source_holder).window for c in graph.channels if c.population == population.name]
     current = windows[0].current if windows else None

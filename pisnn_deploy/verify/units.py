@@ -44,9 +44,8 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     low, high = math.floor(lower / unit), math.ceil(upper / unit)
     if levels or (graph.materials is not None and len(digit_names(graph)) > 1):
         low, high = low - LEVELS * level, high + LEVELS * level
-    if _is_limited(graph):
-        low = max(0, low)
-    if (window.lower, window.upper) != (low, high):
+    within = LEVELS * level if levels and _is_limited(graph) else 0  # limits may cut the margin
+    if not (low <= window.lower <= low + within and high - within <= window.upper <= high):
         yield (
             f"the operating range {limits.lower:g} to {limits.upper:g} is {low} to {high} quanta, but the window is "
             f"{window.lower} to {window.upper}"
@@ -79,11 +78,9 @@ def knows_current(graph: IntegerGraph) -> bool:
 
 
 def _is_limited(graph: IntegerGraph) -> bool:
-    """Whether the window starts at 0 or above: required by a limiter, allowed for unknown faces with mass inputs."""
+    """Whether a limiter keeps masses within the window."""
     face = known_face(graph)
-    if face is not None:
-        return face.share_bits is not None
-    return len(graph.sole_channels.program.ports) > 1 and graph.window.lower >= 0
+    return face is not None and face.limiter is not None
 
 
 def _alike(group: NDArray[np.int64], values: NDArray[np.float64]) -> Iterator[str]:

@@ -89,10 +89,9 @@ def test_a_target_without_a_limit_of_chips_warns_of_none() -> None:
 
 LESS_ACCURATE = {
     "--limiter positivity": (
-        "advection_diffusion1d --limiter positivity",
-        "accuracy: after 258 PDE steps the integers are off by 6.95e-01 (relative L2), the float model by 4.02e-05; "
-        "the limiter lets a cell give 1/2 of its mass through a face, the flux network asks for up to 0.992 of it; "
-        "compile without --limiter, or train the model for a smaller time step",
+        "laplace2d --limiter positivity --range -1,2 --flux 3",
+        "; the limiter withholds packets that would lead out of its limits; compile without --limiter, or with limits "
+        "farther away from the field",
     ),
     "levels": (
         "heat2d --mesh 8x8 --conductivity k.npy --capacity c.npy --range 0,16 --spikes binary --boundary no-flux",

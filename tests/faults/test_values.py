@@ -104,7 +104,7 @@ def test_where_a_flipped_value_is_seen(text: str, kind: str | None, place: str) 
 
 def test_a_limited_packet_beyond_its_share_is_detected_and_healed() -> None:
     graph = GRAPHS["limiter"]()
-    fault = parse_fault("flip:flux.target_share[3].bit9@4")
+    fault = parse_fault("flip:flux.forward[3].bit4@4")
     text = "flip:flux.packet[3].bit4@4"
     options = RunOptions(12, faults=(fault, parse_fault(text)), recovers=True)
     hit = fast.run(graph, graph.initial, options)

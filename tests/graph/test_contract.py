@@ -142,10 +142,25 @@ def test_channels_hear_exactly_the_masses_at_their_ends(port: str, limited: Inte
 
 def test_ports_hear_masses_and_no_hidden_population() -> None:
     graph = compiled(hidden_model((1,)), 9, limiter="positivity")
-    (ends,) = graph.into("flux", "source_mass")
+    (ends,) = graph.into("flux", "source_short")
     synapses = tuple(replace(s, source="hidden1") if s is ends else s for s in graph.synapses)
-    assert defects(replace(graph, synapses=synapses)) == [
-        "port source_mass of flux must receive the mass at that end of each face, and nothing else"
+    assert defects(replace(graph, synapses=synapses)) == ["flux must hear the answers of one population, which it asks"]
+
+
+def test_requests_and_answers_go_where_the_ends_say(limited: IntegerGraph) -> None:
+    joining = [s for s in limited.synapses if "answers" in (s.source, s.target)]
+    assert len(joining) == 6
+    for one in joining:
+        others = tuple(s for s in limited.synapses if s is not one)
+        twice = one.with_mantissas(2 * one.mantissas)
+        assert [*contract_defects(replace(limited, synapses=(*others, twice)))] == [
+            f"port {one.port} of {one.target} must receive value {one.output} of {one.source} from the ends of the "
+            "channels, and nothing else"
+        ]
+        again = replace(one, name="again")
+        assert len([*contract_defects(replace(limited, synapses=(*others, one, again)))]) == 1
+    assert [*contract_defects(reworded(limited, ("max(short_rest, 0)", "max(short_rest, 1)"), name="answers"))] == [
+        "answers does not run the program that answers flux"
     ]
 
 

@@ -9,6 +9,7 @@ from random_programs import random_program
 from pisnn_deploy.programs.costs import costs
 from pisnn_deploy.programs.facts import decay_constants, threshold_exponent, thresholds, withholds
 from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.limiter import FaceLimiter
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 
 
@@ -32,7 +33,12 @@ def test_random_programs(seed: int) -> None:
 
 
 def test_facts_of_the_neurons_of_this_project() -> None:
-    plain, leaky, limited, late = flux(7), flux(7, leak=410), flux(7, share_shift=2), sigma_delta(5, 9)
+    plain, leaky, limited, late = (
+        flux(7),
+        flux(7, leak=410),
+        flux(7, limiter=FaceLimiter("none", 0, False)),
+        sigma_delta(5, 9),
+    )
     assert [threshold_exponent(program) for program in (plain, limited, late, membrane())] == [7, 7, None, None]
     assert [thresholds(program) for program in (plain, late, rectifier(3))] == [(128,), (5,), ()]
     assert [decay_constants(program) for program in (plain, leaky)] == [(), (410,)]

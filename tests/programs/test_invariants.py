@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pisnn_deploy.programs import Operation, Program, parse, run
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import Excluded, Unbounded, bounds, invariant
+from pisnn_deploy.programs.limiter import FaceLimiter
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.verify.programs import read
@@ -24,7 +25,12 @@ def inputs_of(program: Program, lower: int, upper: int) -> dict[str, Interval]:
 
 
 programs = st.one_of(
-    st.builds(flux, st.integers(1, 12), st.integers(1, 4096), st.one_of(st.none(), st.integers(0, 3))),
+    st.builds(
+        flux,
+        st.integers(1, 12),
+        st.integers(1, 4096),
+        st.one_of(st.none(), st.builds(FaceLimiter, st.just("both"), st.integers(1, 9), st.booleans())),
+    ),
     st.builds(sigma_delta, st.integers(1, 9), st.integers(1, 12)),
 )
 
@@ -36,7 +42,7 @@ def test_no_run_leaves_the_bounds(program: Program, lower: int, extent: int, see
     rng = np.random.default_rng(seed)
     states = dict.fromkeys(program.states, 0)
     for step in range(60):
-        ends = rng.integers(0, 2, 6) * extent if step < 40 else rng.integers(0, extent + 1, 6)
+        ends = rng.integers(0, 2, 10) * extent if step < 40 else rng.integers(0, extent + 1, 10)
         given_in = dict(zip((*program.ports, *program.parameters), (lower + ends).tolist(), strict=False))
         result = run(program, Whole(), {**given_in, **states})
         states = result.states

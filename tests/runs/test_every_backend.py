@@ -65,7 +65,7 @@ def masses(graph: IntegerGraph, seed: int) -> Integers:
     window = graph.window
     span = (window.upper - window.lower) // 2
     span = span if window.difference is None else min(span, window.difference // 2 + 2)
-    middle = (window.upper + window.lower) // 2 if known_face(graph).share_bits is None else window.lower + span // 2
+    middle = (window.upper + window.lower) // 2 if known_face(graph).limiter is None else window.lower + span // 2
     low, high = max(window.lower, middle - span), min(window.upper, middle + span)
     return np.random.default_rng(seed).integers(low, high + 1, graph.mesh.cells, dtype=np.int64)
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from random_programs import random_program
 
 from pisnn_deploy.graph import IntegerGraph, Synapse, kinds
-from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.limiter import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import Mesh, Sides, structured_mesh
 from pisnn_deploy.programs import Operand, Operation, Program, Table

@@ -132,9 +132,6 @@ def implies(proof: Claim, claim: Claim) -> bool:
         return (
             proof.method in ("operating-window", "invariant-range") and claim.figures.items() <= proof.figures.items()
         )
-    if claim.method == "shares":
-        weaker = claim.figures["most_faces"] >= proof.figures["most_faces"]
-        return weaker and claim.figures["shift"] == proof.figures["shift"] and claim.status == proof.status
     if claim.method == "incidence":
         return claim.figures.get("ledger_steps", 0) <= proof.figures.get("ledger_steps", 0)
     if claim.method == "invariant-range":

@@ -28,17 +28,14 @@ from models_under_test import (
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
 from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
-from pisnn_deploy.core.arithmetic import BOUNDLESS
 from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.graph.connections import Stencil
-from pisnn_deploy.graph.integer import ARRIVAL
-from pisnn_deploy.graph.kinds import with_faces
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.physics.model import OperatingRange
-from pisnn_deploy.programs import parse
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
@@ -141,66 +138,71 @@ def test_random_mutations_are_rejected_or_harmless(name: str, count: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("shift", "figures", "reason"),
+    ("claim", "reason"),
     [
-        (0, {"shift": 0, "most_faces": 2}, "a cell has 2 faces, but the claim says 2 and the limiter has 1 shares"),
-        (0, {"shift": 0, "most_faces": 1}, "a cell has 2 faces, but the claim says 1 and the limiter has 1 shares"),
-        (1, {"shift": 2, "most_faces": 2}, "the claim differs from what the checker proved"),
-        (2, {"shift": 1, "most_faces": 2}, "a face may take 2^-2 of a cell, but 2 faces require 2^-1"),
-        (2, {"shift": 2, "most_faces": 3}, "a cell has 2 faces, but the claim says 3 and the limiter has 4 shares"),
-        (None, {"shift": 1, "most_faces": 2}, "the claim needs a limiter"),
-        (1, None, "the graph has a limiter, but no claim on it"),
+        (Claim("proved", "floor", {"floor": 1}), "the claim differs from what the checker proved"),
+        (Claim("proved", "floor-and-ceiling", {"floor": 0}), "the claim differs from what the checker proved"),
+        (Claim("assumed", "floor", {"floor": 0}), "the claim differs from what the checker proved"),
+        (None, "the graph has a limiter, but no claim on it"),
     ],
 )
-def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
-    shift: int | None, figures: dict[str, int] | None, reason: str
-) -> None:
+def test_another_claim_on_the_limits_is_rejected(claim: Claim | None, reason: str) -> None:
     graph = base("limited")
     assert graph.certificate is not None and not rejected(graph)
-    positivity = None if figures is None else Claim("proved", "shares", figures)
-    certificate = replace(graph.certificate, positivity=positivity)
-    wrong = replace(with_faces(graph, share_bits=shift), certificate=certificate)
+    wrong = replace(graph, certificate=replace(graph.certificate, positivity=claim))
     (finding,) = (one for one in check_certificate(wrong) if one.claim == "positivity")
     assert (finding.holds, finding.text) == (False, reason)
 
 
-def test_faces_that_hear_of_other_masses_are_rejected() -> None:
+def positivity_of(graph: IntegerGraph) -> str:
+    """What is said of the limits of a graph that they do not hold; empty where they do."""
+    (finding,) = (one for one in check_certificate(graph) if one.claim == "positivity")
+    return "" if finding.holds else finding.text
+
+
+def test_requests_and_answers_that_go_elsewhere_are_rejected() -> None:
     graph = base("limited")
-    (source, target) = (synapse for synapse in graph.synapses if synapse.port != ARRIVAL)
-    others = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
-    for wrong in (replace(source, port="target_mass"), replace(source, connections=target.connections)):
-        swapped = replace(graph, synapses=(*others, wrong, target))
-        (finding,) = (one for one in check_certificate(swapped) if one.claim == "positivity")
-        assert finding.text.startswith("the synapses to the port ") and not finding.holds
+    assert not positivity_of(graph)
+    joining = [s for s in graph.synapses if "answers" in (s.source, s.target) or s.port.endswith("_mass")]
+    assert len(joining) == 8
+    for synapse in joining:
+        others = tuple(each for each in graph.synapses if each is not synapse)
+        deaf = replace(graph, synapses=others)
+        assert positivity_of(deaf) == (
+            f"value {synapse.output} of {synapse.source} does not reach the port {synapse.port} of {synapse.target}"
+        )
+        mantissas = synapse.mantissas.copy()
+        mantissas[3] *= 2
+        twice = replace(graph, synapses=(*others, synapse.with_mantissas(mantissas)))
+        assert positivity_of(twice) == (
+            f"value {synapse.output} of {synapse.source} does not reach the port {synapse.port} of {synapse.target} "
+            "where its ends are"
+        )
 
 
-@pytest.mark.parametrize("end", ["source", "target"])
-def test_a_cell_that_gives_as_a_reservoir_does_is_rejected(end: str) -> None:
+@pytest.mark.parametrize(
+    ("population", "parameter", "reason"),
+    [
+        ("answers", "least", "cell 3 keeps 1 quanta, which is not the floor 0"),
+        ("flux", "beyond", "the low flux is not that of the masses and reservoirs at the ends of a face"),
+        ("flux", "base", "the low flux is not that of the masses and reservoirs at the ends of a face"),
+    ],
+)
+def test_limits_and_low_fluxes_of_single_neurons_are_rejected(population: str, parameter: str, reason: str) -> None:
     graph = base("limited")
-    flux = graph.population("flux")
-    opened = flux.parameters[f"{end}_open"].copy()
-    opened[3] = 1
-    wrong = replace(flux, parameters={**flux.parameters, f"{end}_open": opened})
-    forged = replace(graph, populations=tuple(wrong if p.name == "flux" else p for p in graph.populations))
-    (finding,) = (one for one in check_certificate(forged) if one.claim == "positivity")
-    assert (finding.holds, finding.text) == (False, f"{end}_open of face 3 must be 1 at a reservoir and 0 at a cell")
+    changed = graph.population(population)
+    values = changed.parameters[parameter].copy()
+    values[3] += 1
+    wrong = replace(changed, parameters={**changed.parameters, parameter: values})
+    assert positivity_of(graph.with_populations(wrong)) == reason
 
 
-@pytest.mark.parametrize("given", [0, 1, BOUNDLESS - 1])
-def test_a_reservoir_that_does_not_give_without_limit_is_rejected(given: int) -> None:
+def test_a_low_flux_that_may_take_more_than_a_cell_has_is_rejected() -> None:
     graph = base("limited")
-    flux = graph.population("flux")
-    text = str(flux.program).replace(f"source_open, {BOUNDLESS},", f"source_open, {given},")
-    wrong = replace(flux, program=parse(text))
-    forged = replace(graph, populations=tuple(wrong if p.name == "flux" else p for p in graph.populations))
-    assert wrong != flux and {"positivity", "stability", "equation"} <= set(rejected(forged))
-
-
-def test_a_limiter_that_hears_of_no_mass_at_an_end_is_rejected() -> None:
-    graph = base("limited")
-    deaf = replace(graph, synapses=tuple(synapse for synapse in graph.synapses if synapse.port != "source_mass"))
-    (finding,) = (one for one in check_certificate(deaf) if one.claim == "positivity")
-    assert (finding.holds, finding.text) == (False, "the port source_mass of the faces has no synapse")
+    limiter = known_face(graph).limiter
+    assert limiter is not None
+    wrong = with_faces(graph, limiter=replace(limiter, weight=limiter.weight + 40))
+    assert positivity_of(wrong) == "the low flux of 2 faces may take more than a cell has"
 
 
 def test_without_a_fresh_seal_no_change_of_a_byte_passes(tmp_path: Path) -> None:

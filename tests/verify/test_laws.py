@@ -195,7 +195,7 @@ def test_ledgers_that_last_less_and_positivity_are_refused() -> None:
     more = replace(claim, figures={**claim.figures, "ledger_steps": steps + 1})
     changed = replace(graph, certificate=replace(graph.certificate, conservation=more))
     assert failed(changed) == {"conservation": f"a ledger may wrap after {steps} PDE steps, but the claim says more"}
-    positive = Claim("proved", "shares", {"shift": 1, "most_faces": 2})
+    positive = Claim("proved", "floor", {"floor": 0})
     changed = replace(graph, certificate=replace(graph.certificate, positivity=positive))
     assert failed(changed) == {"positivity": "the graph of the law by-hand has no limiter, but a claim on it"}
 

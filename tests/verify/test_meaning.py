@@ -28,7 +28,7 @@ from two_point_graphs import base as two_point_base
 
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.kinds import known_face, with_faces
+from pisnn_deploy.graph.kinds import with_faces
 from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.mesh import CellMesh, structured_mesh
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -196,33 +196,17 @@ def test_a_claim_on_the_equation_is_the_one_that_was_proved(equation: Claim | No
         assert list(rejected(forged)) == ["equation"]
 
 
-@pytest.mark.parametrize("shift", [0, 2, 3, 8, 16])
-def test_a_limiter_takes_no_other_share_than_the_mesh_needs(shift: int) -> None:
-    graph = base("limited")
-    assert known_face(graph).share_bits == 1
-    changed = issued_again(with_faces(graph, share_bits=shift))
-    assert rejected(changed)["positivity"] == (
-        f"a face may take 2^-{shift} of a cell, but 2 faces require 2^-1"
-        if shift
-        else "a cell has 2 faces, but the claim says 2 and the limiter has 1 shares"
-    )
-
-
 def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
     certificate = base("limited").certificate
     assert certificate is not None and certificate.equation is not None
     claim = certificate.equation
     assert claim.details == (
-        "the integer weights have diffusivity 0.01 (model: 0.01); this holds where the limiter does not cut, "
-        "that is where a face takes no more than 2^-1 of its source"
+        "the integer weights have diffusivity 0.01 (model: 0.01); this holds where the limiter withholds nothing"
     )
-    for figures in (
-        {n: v for n, v in claim.figures.items() if n != "share_shift"},
-        {**claim.figures, "share_shift": 0},
-    ):
+    for figures in ({n: v for n, v in claim.figures.items() if n != "limited"}, {**claim.figures, "limited": 0}):
         forged = replace(certificate, equation=replace(claim, figures=figures))
         assert rejected(replace(base("limited"), certificate=forged)) == {
-            "equation": f"the shift of the limiter is 1, but the claim says {figures.get('share_shift')}"
+            "equation": "the claim does not say whether a limiter may withhold packets"
         }
 
 

@@ -10,9 +10,11 @@ from random_programs import random_program
 
 from pisnn_deploy.programs import Program, parse, run
 from pisnn_deploy.programs.intervals import bounds
+from pisnn_deploy.programs.limiter import FaceLimiter, answer
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.verify.faces import Face, face_in, shift_in
+from pisnn_deploy.verify.limiting import answers, limiting
 from pisnn_deploy.verify.programs import read, whole
 from pisnn_deploy.verify.spans import Span, Spans, Unbounded
 
@@ -102,12 +104,23 @@ keep c = next, r = rest
 send k"""
 
 
+LIMITERS = (
+    FaceLimiter("none", 0, False),
+    FaceLimiter("source", 31, False),
+    FaceLimiter("target", 31, True),
+    FaceLimiter("both", 12, True),
+)
+
+
 @pytest.mark.parametrize(
     ("program", "face"),
     [
         (flux(7), Face(7, 7, 4096, 0, None)),
         (flux(7, 410), Face(7, 7, 410, 0, None)),
-        (flux(5, 4096, 3), Face(5, 5, 4096, 0, 3)),
+        *(
+            (flux(5, 300, limiter), Face(5, 5, 300, 0, limiting(read(str(flux(5, 300, limiter))))))
+            for limiter in LIMITERS
+        ),
         (sigma_delta(3, 9), Face(9, 0, 4096, 1, None)),
         (parse(RENAMED), Face(6, 6, 410, 0, None)),
         (membrane(), None),
@@ -140,21 +153,55 @@ def test_a_program_that_does_otherwise_has_no_facts_of_a_face(old: str, new: str
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("max(fired, least)", "min(fired, least)"),
-        ("asr(source_positive, 3)", "asr(source_positive, 2)"),
-        ("max(source_mass, 0)", "max(target_mass, 0)"),
-        ("max(target_mass, 0)", "max(target_mass, 1)"),
-        ("neg(target_gives)", "neg(source_gives)"),
-        ("select(source_open, ", "select(target_open, "),
-        ("select(target_open, 4611686018427387904, target_share)", "select(target_open, target_share, target_share)"),
+        ("max(source_short, target_full)", "max(source_short, source_full)"),
+        ("max(target_short, source_full)", "min(target_short, source_full)"),
+        ("sub(source_mass, target_mass)", "sub(target_mass, source_mass)"),
+        ("sub(fired, low)", "sub(low, fired)"),
+        ("lt(asked, 0)", "lt(asked, 1)"),
+        ("sub(256, kept_back)", "sub(257, kept_back)"),
+        ("mul_shr(asked_size, passed_part, 8)", "mul_shr(asked_size, passed_part, 7)"),
+        ("forward = max(asked, 0)", "forward = max(asked, 1)"),
+        ("neg(asked)", "abs(asked)"),
+        ("add(passed, low)", "add(passed, 0)"),
+        ("send packet, low, forward, backward", "send packet, low, backward, forward"),
         ("send packet", "send fired"),
     ],
 )
 def test_a_limiter_that_does_otherwise_limits_nothing(old: str, new: str) -> None:
-    text = str(flux(7, 4096, 3))
+    text = str(flux(7, 4096, FaceLimiter("both", 12, True)))
     assert old in text
-    face = face_in(read(text.replace(old, new)))
-    assert face is None or face.share_bits is None
+    assert face_in(read(text.replace(old, new))) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("max(above, 0)", "max(above, 1)"),
+        ("sub(held, least)", "sub(least, held)"),
+        ("add(mass, balance)", "sub(mass, balance)"),
+        ("lt(short_room, leaving)", "lt(short_room, coming)"),
+        ("ge(short_less, 262144)", "ge(short_less, 524288)"),
+        ("asr(short_room, 8)", "asr(short_room, 7)"),
+        ("select(short_big8, short_less8, short_less)", "select(short_big8, short_less, short_less8)"),
+        ("min(short_left1, 2048)", "max(short_left1, 2048)"),
+        ("mul_shr(short_most, short_inverse, 15)", "mul_shr(short_most, short_inverse, 14)"),
+        ("table reciprocal = 8388607 4194304", "table reciprocal = 8388607 4194305"),
+        ("sub(256, short_share)", "sub(255, short_share)"),
+        ("max(short_rest, 0)", "min(short_rest, 0)"),
+        ("select(is_short, short_part, 0)", "select(is_full, short_part, 0)"),
+        ("send short, full", "send full, short"),
+    ],
+)
+def test_cells_that_answer_otherwise_are_not_known(old: str, new: str) -> None:
+    limiter = limiting(read(str(flux(7, 4096, FaceLimiter("both", 12, True)))))
+    text = str(answer(True, True))
+    assert limiter is not None and answers(read(text), limiter) and old in text
+    lines = [line.replace(old, new) for line in text.splitlines()]
+    if "is_full" in new:  # a line may use it only after it is known
+        at = next(number for number, line in enumerate(lines) if new in line)
+        lines.insert(-1, lines.pop(at))
+    changed = "\n".join(lines)
+    assert not answers(read(changed), limiter)
 
 
 @pytest.mark.parametrize(

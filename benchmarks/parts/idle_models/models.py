@@ -11,7 +11,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.lava.plan import Plan, step_and_phase
+from pisnn_deploy.lava.phases import step_and_phase
+from pisnn_deploy.lava.plan import Plan
 from pisnn_deploy.lava.ports import PortsOfAudit, PortsOfNeurons, ports_of
 from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.process import Neurons

@@ -44,16 +44,16 @@ def equation_claim(graph: IntegerGraph) -> Claim:
     -------
     Claim
         ``proved`` by `moments` of a linear kernel, `states` of a nonlinear flux network, or integer `conductances` of
-        two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures name its
-        shift, because the claim holds where the limiter does not cut.
+        two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures say so,
+        because the claim holds where nothing is withheld.
     """
     if has_unknown_programs(graph):
         return Claim("none", "unknown-program")
     face = known_face(graph)
     claim = _without_limiter(graph, face)
-    if face.share_bits is None or not claim.figures:
+    if face.limiter is None or not claim.figures:
         return claim
-    return replace(claim, figures={**claim.figures, "share_shift": face.share_bits})
+    return replace(claim, figures={**claim.figures, "limited": 1})
 
 
 def _without_limiter(graph: IntegerGraph, face: FaceConstants) -> Claim:

@@ -185,7 +185,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
 def without_limiter(graph: IntegerGraph) -> IntegerGraph:
     """The graph without its limiter, with its stability claim proved anew; itself if it has none."""
     face = face_of(graph)
-    if face is None or face.share_bits is None or graph.certificate is None:
+    if face is None or face.limiter is None or graph.certificate is None:
         return graph
     alone = unlimited(graph)
     return replace(alone, certificate=replace(graph.certificate, stability=stability_claim(alone)))

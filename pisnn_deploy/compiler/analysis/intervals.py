@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as defaulted
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.analysis.answers import answers_heard, asked_of_cells
 from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, holder_rows
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.connections import Blocks
+from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import distinct_faces
@@ -75,10 +78,10 @@ class Stage:
     name: str
     program: Program
     parameters: Mapping[str, Integers]
-    from_holders: Mapping[str, Ends] = field(default_factory=dict)
+    from_holders: Mapping[str, Ends] = defaulted(default_factory=dict)
     heard: tuple[Heard, ...] = ()
-    limits: Mapping[str, Interval] = field(default_factory=dict)
-    starts: Mapping[str, Interval] = field(default_factory=dict)
+    limits: Mapping[str, Interval] = defaulted(default_factory=dict)
+    starts: Mapping[str, Interval] = defaulted(default_factory=dict)
     size: int = 1
 
 
@@ -250,6 +253,14 @@ def operator_stages(
         )
 
 
+def mass_interval(field: Field) -> Interval:
+    """Interval of a cell's mass; where volumes differ, one quantum wider on either side than for the thinnest cell."""
+    window, thinnest = field.window, int(field.inverse_volume.min())
+    if field.holds_alike:
+        return Interval(window.lower, window.upper)
+    return Interval(min(-(-window.lower // thinnest) - 1, 0), max(window.upper // thinnest + 1, 0))
+
+
 def limits_of(window: OperatingWindow) -> dict[str, Interval]:
     """Limits at which the audit stops a run, by name of the value."""
     return {} if window.current is None else {"current": Interval(-window.current, window.current)}
@@ -265,7 +276,13 @@ def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
     Unbounded
         A state grows without limit, or a value fits no word; the message begins with the population.
     """
-    return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph))
+    ranges = network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph))
+    for name in graph.order.answers:
+        answers = graph.population(name)
+        values = {channels: ranges[channels].values for channels in graph.order.asking}
+        heard = asked_of_cells(graph, answers, values, mass_interval(_field_of(graph, answers)))
+        ranges |= network_ranges([Stage(name, answers.program, {}, heard)])
+    return ranges
 
 
 def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
@@ -280,7 +297,11 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
     of_alike = [heard._replace(weights=heard.weights.rows(alike)) for heard in further]
     arrivals = {
-        heard.port: _of_residues(graph, heard) if heard.source == population.name else _from_holders(graph, heard)
+        heard.port: answers_heard(alike.size)
+        if heard.source in graph.order.answers
+        else _of_residues(graph, heard)
+        if heard.source == population.name
+        else _from_holders(graph, heard)
         for heard in of_alike
     }
     yield replace(last, parameters={**last.parameters, **others}, from_holders={**last.from_holders, **arrivals})
@@ -290,7 +311,7 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
     """Stages with every neuron of a graph."""
     fields = {channels.population: graph.field_of(channels.source_holder) for channels in graph.channels}
     for population in graph.populations:
-        if population.name in graph.holders:
+        if population.name in graph.holders or population.name in graph.order.answers:
             continue
         into = [*_into(graph, population)]
         arrivals: dict[str, Ends] = {}
@@ -299,16 +320,24 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
                 _add(arrivals, heard.port, _from_holders(graph, heard))
             elif heard.source == population.name:
                 _add(arrivals, heard.port, _of_residues(graph, heard))
+            elif heard.source in graph.order.answers:
+                arrivals[heard.port] = answers_heard(population.size)
         yield Stage(
             population.name,
             population.program,
             population.parameters,
             arrivals,
-            tuple(heard for heard in into if heard.source not in (*graph.holders, population.name)),
+            tuple(h for h in into if h.source not in (*graph.holders, population.name, *graph.order.answers)),
             limits_of(fields[population.name].window) if population.name in fields else {},
             _starts(population),
             population.size,
         )
+
+
+def _field_of(graph: IntegerGraph, answers: Population) -> Field:
+    """Field whose cells answer."""
+    (holder,) = (synapse.source for synapse in graph.into(answers.name, "mass"))
+    return graph.field_of(holder)
 
 
 def _add(sums: dict[str, Ends], port: str, ends: Ends) -> None:

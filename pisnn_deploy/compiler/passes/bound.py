@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.changes import largest_change, reservoirs_extend
-from pisnn_deploy.compiler.analysis.intervals import Ranges, declared_names, graph_ranges, hull
+from pisnn_deploy.compiler.analysis.intervals import Ranges, declared_names, graph_ranges, hull, mass_interval
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
@@ -171,27 +171,20 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
 def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[str, int], Interval]:
     """Largest payload of each output of each population."""
     packets = {(channels.population, channels.output) for channels in graph.channels}
-    channels = {name for name, _ in packets}
+    channels, values = {name for name, _ in packets}, {*graph.order.answers, *graph.order.asking}
     payloads: dict[tuple[str, int], Interval] = {}
     for name, intervals in ranges.items():
         for output, value in enumerate(graph.population(name).program.sends):
             sent = intervals.values[value]
             spread = sent.upper - sent.lower
-            # Channels send changes of their residues with either coding.
-            is_value = (name, output) in packets or (graph.coding != "delta" and name not in channels)
+            # Channels send changes of their residues with either coding, and requests as values.
+            is_value = (name, output) in packets or name in values
+            is_value = is_value or (graph.coding != "delta" and name not in channels)
             payloads[name, output] = sent if is_value else Interval(-spread, spread)
     for field in graph.fields:
         change = _largest_change(graph, field, payloads) if graph.coding == "delta" else 0
         payloads[field.holder, 0] = Interval(-change, change) if graph.coding == "delta" else mass_interval(field)
     return payloads
-
-
-def mass_interval(field: Field) -> Interval:
-    """Interval of a cell's mass; where volumes differ, one quantum wider on either side than for the thinnest cell."""
-    window, thinnest = field.window, int(field.inverse_volume.min())
-    if field.holds_alike:
-        return Interval(window.lower, window.upper)
-    return Interval(min(-(-window.lower // thinnest) - 1, 0), max(window.upper // thinnest + 1, 0))
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
@@ -226,7 +219,7 @@ def _linear_change(graph: IntegerGraph) -> int | None:
     if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
         return None
     face = face_constants(graph.sole_channels.program)
-    if face is None or (face.leak, face.share_bits, face.is_late, face.sees_residues) != (
+    if face is None or (face.leak, face.limiter, face.is_late, face.sees_residues) != (
         MEMORYLESS,
         None,
         False,

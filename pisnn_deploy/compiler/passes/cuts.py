@@ -255,7 +255,8 @@ def layers_of(graph: IntegerGraph, profile: Profile) -> dict[str, int]:
     """
     most = profile.core.neuron_groups_max.value
     carriers = [channels.population for channels in graph.channels]
-    order = [*carriers, *graph.holders, *(population.name for population in graph.between_fields)]
+    between = (population.name for population in graph.between_fields)
+    order = [*carriers, *graph.holders, *between, *graph.order.answers]
     if graph.has_flux_network or most is None or len(order) <= most:
         return dict.fromkeys(order, 0)
     loads = {population.name: population.size for population in graph.populations}

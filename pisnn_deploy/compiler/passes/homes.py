@@ -11,6 +11,7 @@ from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.graph.populations import Population
 
 
@@ -19,7 +20,7 @@ def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
 
     1. A cell's holders of all fields live with the cell, and a reservoir with the cell that it is beside.
     2. In a graph of a flux network, a face and its hidden neurons live with the cell that its positive packets leave,
-       or with the other one where that is a reservoir, and so does the level of a cell.
+       or with the other one where that is a reservoir, and so do the level and the answers of a cell.
     3. In other graphs, a channel lives with such a cell too, and any other neuron with the cell from which most of its
        inputs come, the first of several.
 
@@ -38,9 +39,11 @@ def _of_flux_network(graph: IntegerGraph) -> dict[str, Integers]:
     outer = np.maximum(mesh.source, mesh.target)
     beside = outer >= mesh.cells
     holders[outer[beside]] = owner[beside]
-    homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
-    homes |= {name: np.arange(mesh.cells, dtype=np.int64) for name in level_populations(graph)}
-    return {graph.chain[0]: holders, **homes}
+    membrane, *others = layers_of(graph)
+    homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in others}
+    cells = np.arange(mesh.cells, dtype=np.int64)
+    homes |= dict.fromkeys((*level_populations(graph), *graph.order.answers), cells)
+    return {membrane: holders, **homes}
 
 
 def _of_any(graph: IntegerGraph) -> dict[str, Integers]:

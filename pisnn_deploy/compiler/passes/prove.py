@@ -23,9 +23,8 @@ from pisnn_deploy.compiler.analysis.faces import (
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
-from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.core.rows import added, diagonal
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph
 from pisnn_deploy.graph.claims import Figure, Method
@@ -38,6 +37,7 @@ from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
+from pisnn_deploy.programs.limiter import ASKED_BITS
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -66,9 +66,10 @@ class Prove:
        rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
        Networks with hidden layers get no such claim. Factors of stock processes, whose fluxes are one step old, are
        those of their own recurrence.
-    4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
-       it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
-       there are no reservoirs, and overflow on the operating window.
+    4. With a limiter, *positivity*: the low flux never overdraws a cell, and of what is asked beyond it a cell grants
+       at most what it has above the floor (takes at most what it has room for): ``sum floor(A a / 2^8) <= m1 - floor``,
+       because the reciprocals of its table are rounded down. The update is then no longer linear; stability rests on
+       both limits, or on the floor and the constant sum where there are no reservoirs.
     5. *Equation*: the coefficients that the integers have in physical units, compared with those of the model
        (`pisnn_deploy.compiler.analysis.equation`).
     6. Stability and equation are not claimed if no theorem covers the programs of faces, or of neurons before them.
@@ -100,6 +101,7 @@ class Prove:
             if wrong:
                 raise CompileError(self.name, wrong)
             return replace(graph, certificate=certificate_of(graph, LARGEST_LEDGER))
+        self._require_sums(graph)
         claims = (self._conservation(graph), _overflow(graph), stability_claim(graph), _positivity(graph))
         return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
@@ -118,6 +120,17 @@ class Prove:
             figures["ledger_steps"] = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
         return Claim("proved", "incidence", figures)
 
+    def _require_sums(self, graph: IntegerGraph) -> None:
+        """Refuse sums of requests that are larger than what cells can answer."""
+        asked = [b for b in graph.bounds if b.population in graph.order.answers and b.quantity in ("leaving", "coming")]
+        widest = max((bound.upper for bound in asked), default=0)
+        if widest > 1 << ASKED_BITS:
+            raise DoesNotFit(
+                self.name,
+                f"faces may ask {widest} quanta of a cell; answers exist up to 2^{ASKED_BITS}",
+                remedy="narrow the operating range, or compile without `limiter`",
+            )
+
     def _compare_route(self, graph: IntegerGraph) -> None:
         expected = route_matrix(graph.mesh)
         wrong = added(map(as_stored, graph.between(FLUX, MEMBRANE)), expected.shape) - expected
@@ -135,6 +148,10 @@ def _holder(graph: IntegerGraph, number: np.int64) -> str:
     return f"cell {int(number)}" if number < cells else f"reservoir {int(number) - cells}"
 
 
+_WITHIN_LIMITS = {"bounds", "lower", "upper"}
+"""Figures of a range without limits on slopes and fluxes, which floor and ceiling alone keep."""
+
+
 def _overflow(graph: IntegerGraph) -> Claim:
     window = graph.window
     figures: dict[str, Figure] = {"bounds": len(graph.bounds), "lower": window.lower, "upper": window.upper}
@@ -142,6 +159,9 @@ def _overflow(graph: IntegerGraph) -> Claim:
         figures["difference"] = window.difference
     if window.current is not None:
         figures["current"] = window.current
+    face = face_of(graph)
+    if face is not None and face.limiter is not None and face.limiter.has_ceiling and set(figures) == _WITHIN_LIMITS:
+        return Claim("proved", "limited-range", figures)
     start = _invariant_start(graph)
     if start is None:
         return Claim("assumed", "operating-window", figures)
@@ -187,7 +207,7 @@ def _is_linear(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses alone, up to rounding."""
     face = face_of(graph)
     linear = len(graph.operator) == 1 and not graph.operator[0].bias.any()
-    return linear and face is not None and (face.leak, face.share_bits, face.is_late) == (MEMORYLESS, None, False)
+    return linear and face is not None and (face.leak, face.limiter, face.is_late) == (MEMORYLESS, None, False)
 
 
 def _stability_in_medium(graph: IntegerGraph) -> Claim:
@@ -270,12 +290,12 @@ def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tupl
 
 def _positivity(graph: IntegerGraph) -> Claim | None:
     face = face_of(graph)
-    if face is None or face.share_bits is None:
+    if face is None or face.limiter is None:
         return None
-    shift = face.share_bits
-    faces = most_faces(graph)
-    figures: dict[str, Figure] = {"shift": shift, "most_faces": faces}
-    return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
+    figures: dict[str, Figure] = {"floor": graph.window.lower}
+    if face.limiter.has_ceiling:
+        return Claim("proved", "floor-and-ceiling", {**figures, "ceiling": graph.window.upper})
+    return Claim("proved", "floor", figures)
 
 
 def stability_claim(graph: IntegerGraph) -> Claim:
@@ -283,7 +303,9 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     if has_unknown_programs(graph):
         return Claim("none", "unknown-program")
     face = known_face(graph)
-    if face.share_bits is not None:
+    if face.limiter is not None:
+        if face.limiter.has_ceiling:
+            return Claim("proved", "between-limits")
         return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.materials is not None:
         return _stability_in_medium(graph)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.formats.c.boundary import BIAS, Sides, sides_of
 from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
@@ -159,7 +160,14 @@ def plan(graph: IntegerGraph) -> Plan:
     ----------
     graph : IntegerGraph
         Bounded, with its certificate.
+
+    Raises
+    ------
+    UsageError
+        The graph has a limiter.
     """
+    if graph.order.asking:
+        raise UsageError("c: faces of a limiter ask before they fire, which the C does not; compile without `limiter`")
     names = identifiers(population.name for population in graph.populations)
     sides = sides_of(graph)
     known = known_bounds(graph)

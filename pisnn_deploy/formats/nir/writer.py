@@ -73,7 +73,7 @@ def _refuse_unknown(graph: IntegerGraph) -> None:
     """Refuse channels that do more than fire the sum of their currents, and other populations than rectifiers."""
     for channels in graph.channels:
         face = face_constants(graph.population(channels.population).program)
-        if face is None or face.is_late or face.share_bits is not None:
+        if face is None or face.is_late or face.limiter is not None:
             raise UsageError(
                 f"nir: {channels.population} does more than fire its current (a limiter, delayed packets, another "
                 "program), which NIR's primitives cannot express; export the graph to ONNX"

@@ -6,7 +6,7 @@ Sums over synapses are gathers over padded rows, so the size of a model grows li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,6 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.formats.onnx.program import OnnxNodes
 from pisnn_deploy.graph.columns import ChannelColumns, Columns, columns_of
-from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS, is_of_one_field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import weights_of_port
@@ -39,6 +38,7 @@ class StepBuilder:
     graph: IntegerGraph
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+    _added: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> Columns:
@@ -89,15 +89,14 @@ class StepBuilder:
             )
         senders: Senders = {(part.holder, 0): (state["mass"], part.first_holder) for part in columns.fields}
         for population in graph.between_fields:
-            inputs = {port: self._arrival(population, port, senders) for port in population.program.ports}
-            if population.clock is not None:
-                inputs |= dict.fromkeys(population.program.states, self._count(population, population.clock, state))
-            sends = zip(population.program.sends, self._neurons(population, inputs, {}).sends, strict=True)
-            for output, (value, sent) in enumerate(sends):
-                senders[population.name, output] = self._of_all(population, value, sent), 0
+            self._answer(population, senders, state)
         for part in columns.channels:
             outputs = [output for name, output in graph.heard_again if name == part.population]
             senders |= {(part.population, output): (state["residue"], part.first) for output in outputs}
+            if part.population in graph.order.asking:
+                self._ask(part, state, senders)
+        for name in graph.order.answers:
+            self._answer(graph.population(name), senders, state)
         fired = [self._channels(part, state, senders) for part in columns.channels]
         for name, parts in zip(("packets", "current_next", "residue_next"), zip(*fired, strict=True), strict=True):
             if parts != (name,):
@@ -124,17 +123,38 @@ class StepBuilder:
         zeros = self.constant(f"{name}/zeros", np.zeros(population.size, np.int64))
         return self.node("Add", (zeros, count), name)
 
+    def _answer(self, population: Population, senders: Senders, state: Mapping[str, str]) -> None:
+        """Add the nodes of a population without states other than a clock's count."""
+        inputs = {port: self._arrival(population, port, senders) for port in population.program.ports}
+        if population.clock is not None:
+            inputs |= dict.fromkeys(population.program.states, self._count(population, population.clock, state))
+        sends = zip(population.program.sends, self._neurons(population, inputs, {}).sends, strict=True)
+        for output, (value, sent) in enumerate(sends):
+            senders[population.name, output] = self._of_all(population, value, sent), 0
+
+    def _ask(self, part: ChannelColumns, state: Mapping[str, str], senders: Senders) -> None:
+        """Add the nodes of what channels send before they fire."""
+        asking = self.graph.order.asking[part.population]
+        asks = replace(asking.part, name=f"{part.population}_asking")
+        population = self.graph.population(part.population)
+        inputs = {name: value for name, value in self._memories(part, state).items() if name in asks.program.states}
+        inputs |= {port: self._arrival(population, port, senders) for port in asks.program.ports}
+        sent = self._neurons(asks, inputs, {}).sends
+        for output, value, name in zip(asking.outputs, asks.program.sends, sent, strict=True):
+            senders[part.population, output] = self._of_all(asks, value, name), 0
+
+    def _memories(self, part: ChannelColumns, state: Mapping[str, str]) -> dict[str, str]:
+        """Tensors of the states of channels, by their name in the program."""
+        states = self.graph.population(part.population).program.states
+        before = [self._part(part, state[name]) for name in ("residue", "current")[: len(states)]]
+        return dict(zip(reversed(states), before, strict=True))
+
     def _channels(self, part: ChannelColumns, state: Mapping[str, str], senders: Senders) -> tuple[str, str, str]:
         """Add the nodes of a population of channels; return its packets, kept currents and residues."""
         population = self.graph.population(part.population)
         program, is_alone = population.program, len(self.columns.channels) == 1
-        before = [self._part(part, state[name]) for name in ("residue", "current")[: len(program.states)]]
-        inputs = dict(zip(reversed(program.states), before, strict=True))
-        for port in program.ports:
-            if port in (SOURCE_MASS, TARGET_MASS) and is_of_one_field(self.graph):
-                inputs[port] = self._mass_at_end(state["mass"], port)
-            else:
-                inputs[port] = self._arrival(population, port, senders)
+        inputs = self._memories(part, state)
+        inputs |= {port: self._arrival(population, port, senders) for port in program.ports}
         result = self._neurons(population, inputs, {"packet": "packets"} if is_alone else {})
         *kept, residue = zip(program.after, result.states.values(), strict=True)
         current = kept[0] if kept else ("current", result.values["current"])
@@ -147,8 +167,10 @@ class StepBuilder:
         if len(self.columns.channels) == 1:
             return values
         name = f"{values}/{part.population}"
-        numbers = np.arange(part.part.start, part.part.stop, dtype=np.int32)
-        return self.node("Gather", (values, self.constant(f"{name}/at", numbers)), name)
+        if name not in self._added:
+            numbers = np.arange(part.part.start, part.part.stop, dtype=np.int32)
+            self._added[name] = self.node("Gather", (values, self.constant(f"{name}/at", numbers)), name)
+        return self._added[name]
 
     def _neurons(self, population: Population, inputs: Mapping[str, str], names: dict[str, str]) -> Result[str]:
         """Add the nodes of a program, given the names of its ports and states."""
@@ -167,14 +189,17 @@ class StepBuilder:
         return self.node("Add", (name, zeros), f"{name}/of_all")
 
     def _arrival(self, population: Population, port: str, senders: Senders) -> str:
-        """Add the sum over the synapses of a port."""
+        """Add the sum over the synapses of a port, once."""
         name = f"{population.name}/{port}"
+        if name in self._added:
+            return self._added[name]
         total = ""
         for number, (source, output, matrix) in enumerate(weights_of_port(self.graph, population.name, port)):
             values, first = senders[source, output]
             added = self._weighted(values, first, matrix, f"{name}/{number}")
             total = self.node("Add", (total, added), f"{name}/{number}/total") if total else added
-        return total or self.constant(f"{name}/nothing", np.zeros(population.size, np.int64))
+        self._added[name] = total or self.constant(f"{name}/nothing", np.zeros(population.size, np.int64))
+        return self._added[name]
 
     def _weighted(self, values: str, first: int, matrix: Rows, name: str) -> str:
         """Add ``matrix @ values[first:]``, as gathers over rows padded to the longest one."""
@@ -182,11 +207,6 @@ class StepBuilder:
         gathered = self.node("Gather", (values, self.constant(f"{name}/from", column + first)), f"{name}/inputs")
         products = self.node("Mul", (gathered, self.constant(f"{name}/weight", weight)), f"{name}/products")
         return self.node("ReduceSum", (products, self.constant(f"{name}/axis", np.array([1]))), f"{name}/sum")
-
-    def _mass_at_end(self, mass: str, port: str) -> str:
-        """Masses at one end of each face of a graph of one field."""
-        holder = {SOURCE_MASS: self.graph.mesh.source, TARGET_MASS: self.graph.mesh.target}[port]
-        return self.node("Gather", (mass, self.constant(f"{port}_of_face", holder.astype(np.int32))), port)
 
     def _matrices(self) -> list[Rows]:
         """Effective weights of all ports."""

@@ -18,8 +18,9 @@ import numpy as np
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
-from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, Integers, OperatingWindow
-from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
+from pisnn_deploy.graph.layout import layers_of, synapses, window_stencil
+from pisnn_deploy.graph.limiter import ChannelEnds, Joined, limiter_synapses
 from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEEING, SEVERAL_FIELDS, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
@@ -64,7 +65,8 @@ class Domain:
 
 def reach(graph: IntegerGraph) -> int:
     """Number of rows by which a PDE step spreads information."""
-    return max(graph.model_spec.half_width, graph.model_spec.transverse)
+    # A limiter's answer depends on all faces of the cell on the other side of a face.
+    return max(graph.model_spec.half_width, graph.model_spec.transverse) + bool(graph.order.answers)
 
 
 def require_divisible(graph: IntegerGraph) -> None:
@@ -170,8 +172,10 @@ def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int
         window_stencil(first.weight, small, half_width, transverse, graph.model_spec.wall),
         *(Blocks(layer.weight, small.faces) for layer in rest),
     ]
-    for source, target, connection in zip(graph.chain, graph.chain[1:], connections, strict=False):
+    names = layers_of(graph)
+    for source, target, connection in zip(names, names[1:], connections, strict=False):
         yield from synapses(source, target, connection)
-    if any(synapse.port != ARRIVAL for synapse in graph.synapses):
-        yield from share_synapses(small)
+    for answers in graph.order.answers:
+        ends = ChannelEnds(small.source, small.target, small.cells, small.holders)
+        yield from limiter_synapses(ends, graph.sole_channels.program, Joined(MEMBRANE, FLUX, answers))
     yield from synapses(FLUX, MEMBRANE, Incidence(small.source, small.target, small.holders, 1))

@@ -25,6 +25,8 @@ def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: in
     UnservedError
         If kernels do not support the graph.
     """
+    if graph.order.asking:
+        raise UnservedError("kernels do not support limiters")
     if not is_of_one_field(graph):
         raise UnservedError("kernels support graphs of one field and one population of channels")
     plan, threads = plan_of(graph), threads or thread_count(graph.mesh.cells)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.firing import firing_of
-from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.limiter import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.neurons import LOW

@@ -60,14 +60,11 @@ KINDS = (
     "heat1d delta",
     "laplace2d delta",
     "burgers1d delta",
-    "heat1d limiter between reservoirs delta",
     "heat2d x=periodic y=dirichlet=0,1",
     "heat1d stock with a send threshold",
     "heat2d stock",
     "heat1d binary",
-    "heat1d capacity with a limiter",
     "heat2d conductivity",
-    "plate with a limiter",
 )
 
 
@@ -75,6 +72,12 @@ KINDS = (
 def test_every_kind_of_graph_has_the_integers_of_the_reference(name: str, tmp_path: Path) -> None:
     graph = dict(set_ups())[name](tmp_path)
     in_step(graph, library(graph, tmp_path, *UNDEFINED), 6)
+
+
+def test_a_limiter_is_refused_in_one_line(tmp_path: Path) -> None:
+    graph = dict(set_ups())["heat1d limiter between reservoirs delta"](tmp_path)
+    with pytest.raises(UsageError, match=r"^c: faces of a limiter ask before they fire"):
+        library(graph, tmp_path, *UNDEFINED)
 
 
 LAWS = int(os.environ.get("PISNN_CASES", "5"))

@@ -86,7 +86,7 @@ MACHINES = {
     ),
 }
 GRAPHS: dict[str, Callable[[Path], IntegerGraph]] = {
-    "limiter": dict(set_ups())["heat1d limiter between reservoirs delta"],
+    "reservoirs": dict(set_ups())["heat1d dirichlet=0,1"],
     "materials": dict(set_ups())["heat1d conductivity and capacity"],
     "law": lambda folder: drawn_law(6),
 }

@@ -16,7 +16,7 @@ from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.audit_input import audit_input
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
-from pisnn_deploy.lava.plan import step_and_phase
+from pisnn_deploy.lava.phases import step_and_phase
 from pisnn_deploy.lava.ports import PortsOfAudit, ports_of
 from pisnn_deploy.lava.processes.audit.process import Audit
 

@@ -26,7 +26,8 @@ from pisnn_deploy.graph.contract import RESIDUE as RESIDUE_NAME
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan, step_and_phase
+from pisnn_deploy.lava.phases import step_and_phase
+from pisnn_deploy.lava.plan import Plan, PortPlan
 from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
@@ -70,6 +71,21 @@ class FaultyNeuronsModel(NeuronsModel):
         stale = self.injector.held(self._name, *self.now())
         arrival[stale] = 0 if port.accumulates or port.takes_packets else self.arrived[number, stale]
         super().take(number, port, arrival)
+
+    def heard_early(self, number: int, port: PortPlan, early: Integers) -> Integers:
+        """Content of a port before the program runs, without what stale accumulators do not take."""
+        heard = super().heard_early(number, port, early)
+        stale = self.injector.held(self._name, *self.now())
+        heard[stale] = 0 if port.takes_packets else self.arrived[number, stale]
+        return heard
+
+    def asked(self, inputs: Mapping[str, Integers], step: int) -> tuple[Integers, ...]:
+        """Return what the process asks, with the bit flips of this PDE step."""
+        asking = self.plan.asking
+        assert asking is not None
+        reader = self.injector.reader(asking.part, step, lambda name, values: None)
+        inputs = {name: reader.result(name, inputs[name]) for name in asking.part.program.inputs}
+        return run(asking.part.program, reader, inputs).sends
 
     def computed(self, step: int) -> dict[Operand, Integers]:
         """Run the program with the bit flips of this PDE step."""

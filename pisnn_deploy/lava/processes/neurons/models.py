@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word, step_and_phase
+from pisnn_deploy.lava.phases import step_and_phase
+from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word
 from pisnn_deploy.lava.ports import PortsOfNeurons, ports_of
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.programs import Operand, run
+from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.tape import Call, Tape
 
 Spikes = NDArray[np.signedinteger[Any]]
@@ -102,8 +105,11 @@ class NeuronsModel(PortsOfNeurons):
         """Run one time step."""
         step, phase = self.now()
         # Packets after the last PDE step would belong to the next one.
-        if phase == self.plan.phase and (step < self._last_step or not self.plan.moves_mass):
+        runs = step < self._last_step or not self.plan.fires
+        if phase == self.plan.phase and runs:
             self.answer(step)
+        elif phase == self.plan.asks_at and runs:
+            self.ask(step, phase)
         else:
             self.rest(phase)
 
@@ -129,6 +135,72 @@ class NeuronsModel(PortsOfNeurons):
             if early is not None and phase in plan.early:
                 early += arrival
 
+    def ask(self, step: int, phase: int) -> None:
+        """Run the time step in which the process sends what other populations answer before it runs.
+
+        Parameters
+        ----------
+        step, phase : int
+            PDE step, and the time step of it.
+        """
+        for plan, port, early in zip(self.plan.ports, self._inputs, self._early, strict=True):
+            arrival = port.recv()
+            if early is not None and phase in plan.early:
+                early += arrival
+        heard = {}
+        for number, (name, port_plan, early) in enumerate(
+            zip(self.plan.population.program.ports, self.plan.ports, self._early, strict=True)
+        ):
+            if early is not None:
+                heard[name] = self.heard_early(number, port_plan, early)
+        sends = dict(zip(self._asks, self.asked({**self._operands, **heard}, step), strict=True))
+        for number in range(len(self._outputs)):
+            if number not in sends:
+                self._outputs[number].send(self._silence)
+                continue
+            payload = np.array(np.broadcast_to(sends[number], self.plan.population.size))
+            watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
+            if watch is not None:
+                watch.look(payload, step)
+            spikes = guard.spikes(payload)
+            self.send(number, spikes)
+            if guard.reach:
+                self._events[self.plan.slot] += np.count_nonzero(spikes)
+        for remembered in self._packets:
+            remembered[:] = 0
+        self._tell_audit()
+
+    def heard_early(self, number: int, port: PortPlan, early: Integers) -> Integers:
+        """Content of a port before the program runs.
+
+        Parameters
+        ----------
+        number : int
+            Number of the port.
+        port : PortPlan
+            Plan of the port.
+        early : int64 array [neurons]
+            What arrived at it in this PDE step.
+        """
+        return self.arrived[number] + early if port.accumulates else early.copy()
+
+    def asked(self, inputs: Mapping[str, Integers], step: int) -> tuple[Integers, ...]:
+        """Return what the process asks.
+
+        Parameters
+        ----------
+        inputs : mapping of str to int64 array [neurons]
+            Ports, states and parameters of the program.
+        step : int
+            PDE step, for messages.
+        """
+        assert self.plan.asking is not None
+        return run(self.plan.asking.part.program, Arrays(), inputs).sends
+
+    @property
+    def _asks(self) -> tuple[int, ...]:
+        return () if self.plan.asking is None else self.plan.asking.outputs
+
     def answer(self, step: int) -> None:
         """Run the time step in which the program runs.
 
@@ -143,8 +215,11 @@ class NeuronsModel(PortsOfNeurons):
                 arrival += early
                 early.fill(0)
             self.take(number, port, arrival)
-        counts = self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on
+        counts = self.plan.fires or self.time_step > self.plan.period or not self._goes_on
         for number, payload in enumerate(self.payloads(self.computed(step))):
+            if not self.plan.sends_at_last(number):
+                self._outputs[number].send(self._silence)
+                continue
             watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
             if watch is not None:
                 watch.look(payload, step)
