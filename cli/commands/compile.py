@@ -196,7 +196,6 @@ def command(
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
       pisnn-deploy compile heat1d --profile loihi1
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
-      pisnn-deploy compile heat1d --limiter positivity
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
       pisnn-deploy compile my_law.yaml --mesh 128
       pisnn-deploy compile flux.onnx --problem heat1d
@@ -312,7 +311,7 @@ def _time_steps(graph: IntegerGraph) -> str:
 
 
 def _limiter(graph: IntegerGraph) -> list[Row]:
-    claim = None if graph.certificate is None else graph.certificate.claims.get("positivity")
+    claim = None if graph.certificate is None else graph.certificate.positivity
     if claim is None:
         return []
     ends = [level * graph.value_per_quantum for level in (graph.window.lower, graph.window.upper)]
