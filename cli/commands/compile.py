@@ -149,7 +149,7 @@ from pisnn_deploy.project.request import compile_request
     type=click.Choice(["none", "positivity", "bounds"]),
     default="none",
     show_default=True,
-    help="positivity: cells grant no more than they hold, so that none ever falls below 0. bounds: nor above a ceiling.",
+    help="positivity: cells grant no more than they hold, so none falls below 0. bounds: nor above a ceiling.",
 )
 @click.option(
     "--floor", type=float, metavar="VALUE", help="Floor of the limiter (default: 0; with bounds the range's)."
