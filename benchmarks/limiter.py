@@ -1,4 +1,4 @@
-"""Effect and cost of ``--limiter positivity``: writes ``docs/results/limiter.md``.
+"""Effect and cost of ``--limiter``: writes ``docs/results/limiter.md``.
 
 Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each initial field runs with and without the
 limiter on the same mesh, kernel and quantum; withheld quanta are derived from the trace. Speeds are PDE steps per
@@ -25,9 +25,8 @@ from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
-from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
-from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper
 
 Field = NDArray[np.float64]
 Reference = Callable[[IntegerGraph, float], Field]
@@ -37,32 +36,31 @@ MODES = 400
 """Cosines in the exact solution of a box; higher ones decay within the first PDE step."""
 ROUNDS = 7
 ROUND_SECONDS = 0.3
-LIMITERS: tuple[Limiter, ...] = ("none", "positivity")
+LIMITERS: tuple[Limiter, ...] = ("none", "positivity", "bounds")
 
 HEAD = """# The limiter
 
-With `compile --limiter positivity`, a face never takes more than its source can give. Here the same initial fields run
-with and without it, on the same mesh, kernel and quantum, compiled without the search for better integers so that the
-kernels agree. Errors are relative L2 against exact cell averages. A packet counts as *withheld* if a face carries less
-than would have fired; *share* is the withheld part of all quanta that would have fired.
+With `compile --limiter positivity`, faces ask before they send and cells grant no more than they have above a floor;
+with `--limiter bounds`, also no more than they have room for below a ceiling. Here the same initial fields run with
+and without them, on the same mesh, kernel and quantum, compiled without the search for better integers so that the
+kernels agree. Errors are relative L2 against exact cell averages. A packet counts as *withheld* if a face carries
+less than would have fired; *share* is the withheld part of all quanta that would have fired.
 
-A cell gives at most `m >> s` through each face, in 1D half of its mass. Stronger flows are cut: the advection model
-moves a field by about one cell per PDE step, and with friction the currents of Laplace oscillate. If no flow is that
-strong, the integers are the same with and without the limiter.
-
-The Laplace model declares a largest flux of 0.21, which its oscillations exceed with the limiter: a run of
-`compile laplace2d --limiter positivity` from the problem's own start stops, and `compile` warns about it. The ranges
-here have no limits on slope and flux; on the command line, `--range -1,2 --flux 3` does the same for Laplace.
+Where every cell has what it is asked for, the integers are the same with and without the limiter. A cell does not
+count on what enters in the same PDE step: with friction, the currents of Laplace move more through a cell near a side
+at 0 than the cell has above a floor of 0, and are cut there. With limits that the field keeps away from, nothing is.
 
 """
 COLUMNS = (
     "model",
     "start",
     "limiter",
+    "limits",
     "PDE steps",
     "relative L2",
     "lowest value",
     "lowest mass",
+    "highest value",
     "packets withheld",
     "quanta withheld",
     "share",
@@ -73,7 +71,7 @@ SPEED = """
 PDE steps per second of processor time, one thread, `fast`.
 
 """
-SPEED_COLUMNS = ("model", "cells", "structured kernel", "structured kernel, limiter", "general kernel, limiter")
+SPEED_COLUMNS = ("model", "cells", "structured kernel", "reference in numpy", "reference in numpy, limiter")
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,9 @@ class Case:
     model, start : str
         Names for the page.
     limits : tuple of float
-        Range of values that both graphs are compiled for.
+        Range of values that all graphs are compiled for.
+    between : tuple of float
+        Floor and ceiling of the limiters.
     steps : int or None
         PDE steps; None runs to the problem's horizon.
     initial : callable or None
@@ -97,6 +97,7 @@ class Case:
     model: str
     start: str
     limits: tuple[float, float]
+    between: tuple[float, float]
     initial: Callable[[IntegerGraph], Field] | None
     reference: Reference
     steps: int | None = None
@@ -120,15 +121,15 @@ def exact_box(graph: IntegerGraph, at: float) -> Field:
     return np.asarray(0.2 + parts @ amplitude, np.float64)
 
 
+WIDE = (-1.0, 2.0)
 CASES = (
-    Case("heat1d", "own", (0.0, 2.0), None, exact),
-    Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 4),
-    Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 40),
-    Case("advection_diffusion1d", "own", (-1.0, 2.0), None, exact),
-    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 4),
-    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 40),
-    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box),
-    Case("laplace2d", "own", (-1.0, 2.0), None, exact),
+    Case("heat1d", "own", (0.0, 2.0), (0.0, 2.0), None, exact),
+    *(Case("heat1d", "box", WIDE, (0.0, 1.0), box, exact_box, steps) for steps in (4, 40)),
+    Case("advection_diffusion1d", "own", WIDE, (0.0, 2.0), None, exact),
+    Case("advection_diffusion1d", "own", WIDE, (0.25, 1.75), None, exact),
+    *(Case("advection_diffusion1d", "box", WIDE, (0.0, 1.0), box, exact_box, steps) for steps in (4, 40, None)),
+    Case("laplace2d", "own", WIDE, (0.0, 2.0), None, exact),
+    Case("laplace2d", "own", WIDE, WIDE, None, exact),
 )
 
 
@@ -148,7 +149,17 @@ def lines(case: Case) -> tuple[list[str], bool]:
     for limiter in LIMITERS:
         # The models declare slopes of smooth fields; boxes are steeper.
         limits = OperatingRange(lower=case.limits[0], upper=case.limits[1])
-        graph = compiled(case.model, limits=limits, search=False, limiter=limiter, placement="none")
+        floor = None if limiter == "none" else case.between[0]
+        ceiling = case.between[1] if limiter == "bounds" else None
+        graph = compiled(
+            case.model,
+            limits=limits,
+            search=False,
+            limiter=limiter,
+            floor=floor,
+            ceiling=ceiling,
+            placement="none",
+        )
         steps = case.steps or horizon_steps(graph)
         mass: Integers = graph.initial if case.initial is None else graph.mass(case.initial(graph))
         run = run_graph("fast", graph, mass, RunOptions(steps, everything=True))
@@ -158,25 +169,44 @@ def lines(case: Case) -> tuple[list[str], bool]:
         count, quanta, fired = withheld(graph, run)
         lowest = int(run.trace.mass.min())
         at_end = (error, f"{graph.values(np.array(lowest)):.3g}", lowest)
-        rows.append(line(case.model, case.start, limiter, steps, *at_end, count, quanta, f"{quanta / fired:.2g}"))
+        limited = {
+            "none": "",
+            "positivity": f"{case.between[0]:g}",
+            "bounds": f"{case.between[0]:g} to {case.between[1]:g}",
+        }
+        highest = f"{graph.values(np.array(int(run.trace.mass.max()))):.6g}"
+        rows.append(
+            line(
+                case.model,
+                case.start,
+                limiter,
+                limited[limiter],
+                steps,
+                *at_end,
+                highest,
+                count,
+                quanta,
+                f"{quanta / fired:.2g}",
+            )
+        )
         masses.append(run.trace.mass)
-    return rows, not np.array_equal(masses[0], masses[1])
+    return rows, any(not np.array_equal(masses[0], other) for other in masses[1:])
 
 
-def rate(stepper: KernelStepper, steps: int) -> float:
+def rate(stepper: Stepper, steps: int) -> float:
     """PDE steps per second of processor time."""
     return steps / seconds(partial(stepper.advance, steps), time.process_time)
 
 
 def speed(name: str, shape: tuple[int, ...]) -> str:
     """Measure speeds; return a row of the table."""
-    free, limited = (compiled(name, shape, search=False, limiter=limiter, placement="none") for limiter in LIMITERS)
+    free, limited = (compiled(name, shape, search=False, limiter=limiter, placement="none") for limiter in LIMITERS[:2])
     many = 1 << 40
     start = start_of(free, free.initial)
-    steppers: tuple[KernelStepper, ...] = (
+    steppers: tuple[Stepper, ...] = (
         kernel_stepper(free, start, many, 1),
-        kernel_stepper(limited, start, many, 1),
-        GeneralStepper(limited, start, many, 1),
+        ReferenceStepper(free, start, many),
+        ReferenceStepper(limited, start_of(limited, limited.initial), many),
     )
     rates = {}
     for number, stepper in enumerate(steppers):
@@ -195,7 +225,11 @@ def main() -> None:
         case_rows, differs = lines(case)
         rows += case_rows
         changed.append((case, differs))
-    same = [f"{case.model}, {case.start} start" for case, differs in changed if not differs]
+    same = [
+        f"{case.model}, {case.start} start, {case.between[0]:g} to {case.between[1]:g}"
+        for case, differs in changed
+        if not differs
+    ]
     speeds = [speed("heat1d", (1 << 16,)), speed("heat2d", (256, 256))]
     untouched = f"\nSame integers at every PDE step with and without the limiter: {', '.join(same) or 'none'}.\n"
     text = (
