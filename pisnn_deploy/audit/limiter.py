@@ -60,6 +60,7 @@ class Limiter:
         Returns
         -------
         int64 array [channels]
+            Packets, each a part of what fired or the low flux.
         """
         masses = {SOURCE_MASS: sent[self.source], TARGET_MASS: sent[self.target]}
         inputs = {**self.parameters, self.fired: fired, **masses}

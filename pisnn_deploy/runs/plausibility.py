@@ -24,7 +24,7 @@ from pisnn_deploy.runs.run import Integers, Run
 LARGEST_ALLOWANCE = 1e-3
 """Largest part of the operating range that rounding may take; above it, bounds have no meaning."""
 _OF_MODES = ("maximum-principle", "fourier", "axis-eigenvalues")
-"""Methods of proof that bound every mode; a constant sum of nonnegative masses does not."""
+"""Methods of proof that bound every mode; limits of masses, and a constant sum above a floor, do not."""
 _CHUNK_BYTES = 1 << 26
 
 

@@ -22,7 +22,6 @@ from models_under_test import (
     heat_model,
     hidden_model,
     laplace_model,
-    oscillating_model,
     plane_model,
     space_model,
 )
@@ -160,7 +159,6 @@ def test_hidden_layers(coding: Coding, channels: tuple[int, ...], boundary: str,
 BINARY = {
     "line": lambda coding: binary_box(heat_model(leak=900), (9,), "x-=no-flux x+=dirichlet=1", coding),
     "plane": lambda coding: binary_box(plane_model(), (5, 6), "periodic", coding),
-    "limiter": lambda coding: binary_box(oscillating_model((46 / 128,)), (8,), "no-flux", coding, "positivity"),
     "hidden": lambda coding: binary_box(hidden_model((3,)), (7,), "no-flux", coding),
 }
 
