@@ -118,8 +118,8 @@ def claiming(graph: IntegerGraph, stability: Claim) -> IntegerGraph:
         (Claim("proved", "maximum-principle", {"reservoirs": 0}), "no mode grows, according to the certificate"),
         (
             Claim("proved", "constant-sum"),
-            "whether modes grow is not proved, only that masses stay above a floor and their sum never changes, so from "
-            "any such start no cell ever holds more than the whole mass above the floors",
+            "whether modes grow is not proved, only that masses stay above a floor and their sum never changes, so "
+            "from any such start no cell ever holds more than the whole mass above the floors",
         ),
         (Claim("none", "nonlinear"), "whether modes grow is not proved: the flux network is not linear"),
         (Claim("none", "limited"), "whether modes grow is not proved: the limiter makes the update nonlinear"),
