@@ -201,7 +201,8 @@ def test_a_low_flux_that_may_take_more_than_a_cell_has_is_rejected() -> None:
     graph = base("limited")
     limiter = known_face(graph).limiter
     assert limiter is not None
-    wrong = with_faces(graph, limiter=replace(limiter, weight=limiter.weight + 40))
+    too_much = (1 << known_face(graph).exponent) // 2 + 1
+    wrong = with_faces(graph, limiter=replace(limiter, weight=too_much))
     assert positivity_of(wrong) == "the low flux of 2 faces may take more than a cell has"
 
 
