@@ -22,7 +22,7 @@ FILE = "pisnn.toml"
 SETUP = "setup.cfg"
 PREFIX = "pisnn-deploy."
 """Prefix of this program's sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
-READ = ("baseline", "capacity", "conductivity", "events", "materials")
+READ = ("baseline", "capacity", "conductivity", "events", "key", "materials", "signature")
 """Options that name an input file."""
 LARGEST = 1 << 20
 """Largest size of an options file, in bytes."""

@@ -140,9 +140,10 @@ def _sent(
         sent[field.holder] = (sent_mass,)
         first += field.size
     packets = Counter(channels.population for channels in graph.channels)
+    elsewhere = {*graph.order.asking, *graph.order.answers, *(name for name, _ in graph.heard_again)}
     for population in map(graph.population, graph.depths):
         name, program = population.name, population.program
-        if name in sent or packets[name] or name in (*graph.order.asking, *graph.order.answers):
+        if name in sent or packets[name] == len(program.sends) or name in elsewhere:
             continue
         arrivals = {port: arriving(graph, sent, name, port) for port in program.ports}
         sends = run(program, Arrays(), {**arrivals, **states[name], **population.parameters}).sends

@@ -272,7 +272,7 @@ def _dimension(path: Path, content: MeshContent) -> int:
         raise FileError(
             path,
             f"has elements of type {', '.join(others[:8])}",
-            remedy="use triangles, quadrilaterals, tetrahedra or hexahedra",
+            remedy="use triangles or tetrahedra",
         )
     return dims
 

@@ -129,7 +129,7 @@ def _firing(reading: Reading) -> Face | None:
     for term in others:
         decay = decayed(reading, reading.nodes[term])
         state = None if decay is None else _state_named(reading, decay[0])
-        if decay is None or decay[2] != LEAK_BITS or state is None or len(others) > 1:
+        if decay is None or decay[2] != LEAK_BITS or decay[1] > MEMORYLESS or state is None or len(others) > 1:
             return None
         if sorted(_terms(reading, reading.after[state])) != sorted(terms):
             return None

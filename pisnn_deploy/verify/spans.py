@@ -133,7 +133,7 @@ class Spans:
 
 
 def decayed(reading: Reading, node: Node) -> tuple[int, int, int] | None:
-    """Return x, k and n of ``copysign((|x| k) >> n, x)`` with ``0 <= k <= 2^n``, or None."""
+    """Return x, k and n of ``copysign((|x| k) >> n, x)`` with ``k >= 0``, or None."""
     if node.name != "copysign":
         return None
     size = reading.nodes[node.values[0]]
@@ -143,7 +143,7 @@ def decayed(reading: Reading, node: Node) -> tuple[int, int, int] | None:
     if (absolute.name, factor.name) != ("abs", "constant") or absolute.values != node.values[1:]:
         return None
     multiplier, bits = shift_of(factor.extra), shift_of(size.extra)
-    return (node.values[1], multiplier, bits) if 0 <= multiplier <= 1 << bits else None
+    return (node.values[1], multiplier, bits) if multiplier >= 0 else None
 
 
 def _decay(number: int, multiplier: int, bits: int) -> int:

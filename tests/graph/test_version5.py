@@ -33,7 +33,7 @@ COMPILED: dict[str, Callable[[], IntegerGraph]] = {
 
 def test_a_limiter_of_equal_shares_is_refused_in_one_line() -> None:
     with pytest.raises(FileError) as refused:
-        read_artifact(FOLDER / "limited.pisnn")
+        read_artifact(FOLDER / "refused" / "limited.pisnn")
     assert str(refused.value).endswith(
         "graph.json: flux: a limiter of equal shares is not supported; compile the model again"
     )

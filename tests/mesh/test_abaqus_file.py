@@ -175,12 +175,12 @@ def test_instances_are_moved_copies() -> None:
         (
             "TYPE=DC2D3",
             "TYPE=CPS4",
-            "has elements of type CPS4; only triangles or tetrahedra are supported",
+            "has elements of type CPS4; use triangles or tetrahedra",
         ),
         (
             "TYPE=DC2D3",
             "TYPE=UNKNOWN",
-            "has elements of type UNKNOWN; only triangles or tetrahedra are supported",
+            "has elements of type UNKNOWN; use triangles or tetrahedra",
         ),
         (
             "TYPE=DC2D3",

@@ -139,7 +139,7 @@ def test_what_shows_in_the_levels_is_the_resolution(tmp_path: Path) -> None:
         ),
         (
             np.where(np.arange(16) < 8, 1.0, 0.5),
-            {"value_range": "1e9,2e9"},
+            {"value_range": "1e9,2e9", "digits": "one"},
             "quantise-two-point: cell values from 1e+09 to 2e+09, between cells that differ by a factor of 2, need "
             "states wider than 24 bits; narrow the operating range, or choose a target with wider states",
         ),
