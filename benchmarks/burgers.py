@@ -82,7 +82,7 @@ def recipe(start: Start, viscosity: float, scheme: str = "taylor") -> LawSpec:
 
 @dataclass(frozen=True)
 class Result:
-    """Of a run.
+    """Errors of a run.
 
     Attributes
     ----------

@@ -226,7 +226,7 @@ def convergence(
         Triangulation(fine_points[:, 0], fine_points[:, 1], fine_cells),
         finite_elements(fine_points, fine_cells, sides, values),
     )
-    found: dict[str, list[float]] = {name: [] for name in ("two-point", "multi-point", "integers", "P1")}
+    errors_by_scheme: dict[str, list[float]] = {name: [] for name in ("two-point", "multi-point", "integers", "P1")}
     for count in counts:
         points, cells = shape(count)
         file = mesh_of(points, cells, sides)
@@ -240,17 +240,19 @@ def convergence(
         own = finite_elements(points, cells, sides, values)[cells].mean(axis=1)
         graph = compiled(several)
         beside = np.asarray(fine(*mesh.centres().T))
-        found["two-point"].append(distance(steady(two), beside, volumes))
-        found["multi-point"].append(distance(multi, exact, volumes))
-        found["integers"].append(distance(mean_of_run(graph, multi, 4_000), exact, volumes))
-        found["P1"].append(distance(own, exact, volumes))
-        yield line(str(mesh.cells), *(f"{errors[-1]:.2e}" for errors in found.values()), f"{graph.resolution:.1e}")
-    yield line("order of the last refinement", *(order(errors) for errors in found.values()), "")
+        errors_by_scheme["two-point"].append(distance(steady(two), beside, volumes))
+        errors_by_scheme["multi-point"].append(distance(multi, exact, volumes))
+        errors_by_scheme["integers"].append(distance(mean_of_run(graph, multi, 4_000), exact, volumes))
+        errors_by_scheme["P1"].append(distance(own, exact, volumes))
+        yield line(
+            str(mesh.cells), *(f"{errors[-1]:.2e}" for errors in errors_by_scheme.values()), f"{graph.resolution:.1e}"
+        )
+    yield line("order of the last refinement", *(order(errors) for errors in errors_by_scheme.values()), "")
 
 
 def tetrahedra() -> Iterator[str]:
     """Rows of the cube: a wave of the whole cube that decays to a third, against the exact solution."""
-    found: dict[str, list[float]] = {name: [] for name in ("two-point", "multi-point", "integers")}
+    errors_by_scheme: dict[str, list[float]] = {name: [] for name in ("two-point", "multi-point", "integers")}
     for count in COUNTS_OF_CUBE:
         points, cells = cube(count)
         file = mesh_of(points, cells, {})
@@ -271,10 +273,10 @@ def tetrahedra() -> Iterator[str]:
         run = run_graph("fast", graph, graph.mass(0.5 + 0.4 * wave), RunOptions(steps))
         decayed = 0.4 * wave * np.exp(-3 * np.pi**2 * steps * graph.time_step)
         row.append(distance(graph.values(run.trace.mass[-1]) - 0.5, decayed, floats.capacity))
-        for errors, error in zip(found.values(), row, strict=True):
+        for errors, error in zip(errors_by_scheme.values(), row, strict=True):
             errors.append(error)
         yield line(str(len(cells)), *(f"{error:.2e}" for error in row), str(int(floats.fluxes.lengths.max())))
-    yield line("order of the last refinement", *(order(errors) for errors in found.values()), "")
+    yield line("order of the last refinement", *(order(errors) for errors in errors_by_scheme.values()), "")
 
 
 def stretched() -> Iterator[str]:
@@ -304,11 +306,11 @@ def materials() -> Iterator[str]:
         conductivity[4:12, 5:12] /= jump
         grid = LowerTwoPoint((16, 16), sides, {"default": Material(1.0)}, conductivity)
         metals = {"steel": Material(0.01), "copper": Material(0.01 * jump)}
-        held = {"hole": 1.0, "left": 0.0, "right": 0.0}
+        at_sides = {"hole": 1.0, "left": 0.0, "right": 0.0}
         for name, lower in (
             ("grid 16 x 16", grid),
-            ("plate, two-point", LowerTwoPoint(file, held, metals)),
-            ("plate, multi-point", LowerMultiPoint(file, held, metals)),
+            ("plate, two-point", LowerTwoPoint(file, at_sides, metals)),
+            ("plate, multi-point", LowerMultiPoint(file, at_sides, metals)),
         ):
             graph, exact = compiled(lower), steady(lower(model()))
             off = np.abs(mean_of_run(graph, exact) - exact).max()
@@ -339,13 +341,13 @@ def main() -> None:
         "ends": lambda x: (x[:, 0] < 1e-9) | (x[:, 0] > 2 - 1e-9),
     }
     bend_sides: Sides = {"bottom": lambda x: x[:, 0] > 2 - 1e-9, "top": lambda x: x[:, 1] > 2 - 1e-9}
-    held, ends = {"hole": 1.0, "ends": 0.0}, {"bottom": 1.0, "top": 0.0}
+    at_hole, ends = {"hole": 1.0, "ends": 0.0}, {"bottom": 1.0, "top": 0.0}
     of_cube, of_materials = (*schemes[:4], "values at a face"), ("jump", "mesh", "quantum", "distance", "in quanta")
     parts = [
         BEFORE,
         *lines(table(("mesh", "two-point", "multi-point", "integers", "exact"), stretched())),
         OF_PLATE,
-        *lines(table(schemes, convergence(plate, COUNTS_OF_PLATE, plate_sides, held))),
+        *lines(table(schemes, convergence(plate, COUNTS_OF_PLATE, plate_sides, at_hole))),
         OF_BEND,
         *lines(table(schemes, convergence(bend, COUNTS_OF_BEND, bend_sides, ends))),
         OF_CUBE,

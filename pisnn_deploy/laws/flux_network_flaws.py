@@ -11,9 +11,9 @@ from pisnn_deploy.laws.conditions import Flaw
 from pisnn_deploy.laws.flux_network import Floats, FluxNetwork, TrainedLaw
 
 LARGEST_WEIGHT = 127
-"""Of an integer weight."""
+"""Magnitude of an integer weight."""
 LARGEST_VALUE = 2.0**24
-"""Of a bias or a constant, in units of the scales."""
+"""Magnitude of a bias or a constant, in units of the scales."""
 MOST_HIDDEN = 4096
 MOST_POSITIONS = 1024
 FARTHEST = 6
