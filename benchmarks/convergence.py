@@ -46,9 +46,9 @@ HEAD = """# Convergence
 Each model and law of the zoo on several meshes to its final time, by `pisnn-deploy converge --norm l1`: relative L1
 errors, and after each the order between its mesh and the one before it; the last line has the slope of a line fitted
 through all meshes. *No quantum* is the same scheme without quanta (of a model, the integer weights in float64; of a
-law, quanta and words finer by 4 bits), *quantum* the difference of these two fields, *floats* the trained network in
-float64 or a finite volume scheme. All runs are conserved. [How to measure](../how-to/convergence.md) an order of your
-own.
+law, quanta and words finer by 4 bits), *quantum's share* the difference of these two fields, *float scheme* the trained
+network in float64 or a finite volume scheme. All runs are conserved. [How to measure](../how-to/convergence.md) an
+order of your own.
 
 """
 
@@ -89,7 +89,7 @@ def tables(result: Convergence) -> list[str]:
     for field in result.fields:
         lines += table(("mesh", "PDE steps", *LABELS.values()), _rows(result, field))
         of = f"Field {field}; reference" if len(result.fields) > 1 else "Reference"
-        lines += ["", f"{of}: {result.reference}; floats: {result.floats}.", ""]
+        lines += ["", f"{of}: {result.reference}; float scheme: {result.floats}.", ""]
     return lines
 
 

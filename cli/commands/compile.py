@@ -13,7 +13,7 @@ from rich.text import Text
 from pisnn_deploy.cli import accuracy, law_graph, mesh_rows
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.options import HELP, JSON, QUIET
+from pisnn_deploy.cli.options import BOUNDARY, HELP, JSON, PROFILE, QUIET
 from pisnn_deploy.compiler.passes.measure import MOVED_START
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.core.errors import CheckError
@@ -37,18 +37,13 @@ from pisnn_deploy.project.request import compile_request
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the artifact (default: MODEL with the suffix .pisnn).",
 )
-@click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
+@PROFILE
 @click.option(
     "--mesh",
     help="Cells along each axis, such as 128 or 64x64, or a mesh file of triangles or tetrahedra (.msh, .vtu, .vtk, "
     ".inp, .mesh) (default: the problem's own).",
 )
-@click.option(
-    "--boundary",
-    metavar="SPEC",
-    help="Boundary conditions: periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or "
-    "a YAML file (default: the problem's own). On a mesh file by group: hole=dirichlet=1 (other groups: no-flux).",
-)
+@BOUNDARY
 @click.option(
     "--lengths", metavar="X,Y,...", help="Length of the domain along each axis, such as 2,1 (default: the model's)."
 )

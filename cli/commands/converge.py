@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pisnn_deploy.cli.console import Row, listener, print_json, print_table
-from pisnn_deploy.cli.options import HELP, JSON, QUIETER
+from pisnn_deploy.cli.options import BOUNDARY, HELP, JSON, PROFILE, QUIETER, picture
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.project.outputs import check_outputs
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 @click.option(
     "--meshes", required=True, metavar="MESH,MESH,...", help="Meshes to run, such as 32,64,128 or 32x32,64x64."
 )
-@click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
-@click.option(
-    "--boundary", metavar="SPEC", help="Boundary conditions of a model, as for compile (default: the problem's own)."
-)
+@PROFILE
+@BOUNDARY
 @click.option(
     "--time",
     type=click.FloatRange(0, min_open=True),
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
     metavar="ORDER",
     help="Exit with 1 if the errors of the integers fall more slowly, by a line fitted through all meshes.",
 )
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the errors to this file (.png).")
+@picture("Draw the errors to this file")
 @JSON
 @QUIETER
 def command(

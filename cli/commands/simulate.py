@@ -10,7 +10,7 @@ import click
 from pisnn_deploy.cli.console import listener, print_json, print_table
 from pisnn_deploy.cli.invocation import command_line
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.options import HELP, JSON, QUIETER, timeout
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER, picture, timeout
 from pisnn_deploy.cli.run_result import result_rows
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.limits import require_memory
@@ -68,7 +68,7 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
     metavar="K",
     help="Keep every K-th PDE step in trace and picture (default: all with --save, else about 400 steps).",
 )
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run to this file (.png).")
+@picture("Draw the run to this file")
 @click.option(
     "--report",
     "page",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pisnn_deploy.api.table import html_table
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
-from pisnn_deploy.project.converge_request import NORMS, Norm, converge_request
+from pisnn_deploy.project.converge_request import NORMS, ConvergeKeywords, Meshes, converge_request
 from pisnn_deploy.project.convergence import Convergence, MeshErrors
 from pisnn_deploy.project.convergence import converge as measured
 from pisnn_deploy.project.keywords import FileName
@@ -18,18 +17,11 @@ from pisnn_deploy.project.listener import Progress, listener_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 
 def converge(
-    model: FileName,
-    meshes: str | Sequence[str | int | tuple[int, ...]],
-    *,
-    profile: FileName = "loihi2",
-    boundary: FileName | None = None,
-    time: float | None = None,
-    norm: Norm = "l2",
-    scheme: str | None = None,
-    progress: Progress | None = None,
+    model: FileName, meshes: Meshes, *, progress: Progress | None = None, **options: Unpack[ConvergeKeywords]
 ) -> ConvergenceStudy:
     """Measure the order of convergence of a model or a law.
 
@@ -39,16 +31,11 @@ def converge(
         Model of the zoo, checkpoint, or law by name or file.
     meshes : str or sequence
         At least two, such as ``"32,64,128"`` or ``[(32, 32), (64, 64)]``.
-    profile, boundary
-        As for `compile`.
-    time : float, optional
-        Time of the errors, to the nearest PDE step of each mesh (default: the problem's final time).
-    norm : {"l1", "l2", "largest"}
-        How errors are measured.
-    scheme : str, optional
-        Float scheme beside a law: central, godunov, lax-wendroff, muscl or weno5.
     progress : callable, optional
         Called with the number of completed PDE steps of each run.
+    **options
+        The options of ``pisnn-deploy converge``: profile and boundary as for `compile`; time, norm (``"l1"``, ``"l2"``
+        or ``"largest"``) and scheme, the float scheme beside a law, documented as fields of `ConvergeRequest`.
 
     Raises
     ------
@@ -64,20 +51,13 @@ def converge(
     >>> round(study.order["u"])
     4
     """
-    request = converge_request(model, meshes, profile=profile, boundary=boundary, time=time, norm=norm, scheme=scheme)
-    result = measured(request, listener_of(progress))
+    result = measured(converge_request(model, meshes, **options), listener_of(progress))
     result.require_conserved()
     return ConvergenceStudy(result)
 
 
 class ConvergenceStudy:
-    """Errors of a model or a law on several meshes.
-
-    Parameters
-    ----------
-    result : Convergence
-        Errors and orders.
-    """
+    """Errors of a model or a law on several meshes."""
 
     def __init__(self, result: Convergence) -> None:
         self.result = result

@@ -20,7 +20,7 @@ from pisnn_deploy.compiler.runner import Floating, run_passes
 from pisnn_deploy.compiler.search import SEARCHED_CELL_STEPS, finest_that_fits
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.core.rows import from_triplets
-from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph, MultiPointGraph, TwoPointGraph
 from pisnn_deploy.graph.integer import Floats
 
 LOWERED = ("processes", "send_threshold", "kernels", "digits", "placement")
@@ -170,14 +170,15 @@ def _with_weights_of(floating: CellGraph, graph: IntegerGraph) -> CellGraph:
     if isinstance(floating, TwoPointGraph):
         conductance = per_value * conductances_of(weights)
         return replace(floating, capacity=capacity, conductance=conductance, own_time_step=step)
-    held = floating.fluxes.between(mesh.cells, mesh.holders)
+    assert isinstance(floating, MultiPointGraph)
+    at_sides = floating.fluxes.between(mesh.cells, mesh.holders)
     coefficients = from_triplets(
-        np.concatenate([weights.row_of, held.row_of]),
-        np.concatenate([weights.columns, mesh.cells + held.columns]),
-        np.concatenate([per_value * weights.values, held.values]),
+        np.concatenate([weights.row_of, at_sides.row_of]),
+        np.concatenate([weights.columns, mesh.cells + at_sides.columns]),
+        np.concatenate([per_value * weights.values, at_sides.values]),
         (mesh.faces, mesh.holders),
     )
-    return replace(floating, capacity=capacity, coefficients=coefficients, own_time_step=step)  # type: ignore[call-arg]
+    return replace(floating, capacity=capacity, coefficients=coefficients, own_time_step=step)
 
 
 def _options_in_turn(

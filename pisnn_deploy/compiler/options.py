@@ -130,7 +130,7 @@ class GraphOptions:
                 raise UsageError(f"`{name}`: needs `limiter` {' or '.join(limiters)}")
             if limit is not None and not math.isfinite(limit):
                 raise UsageError(f"`{name}` {limit!r}: expected a finite number")
-        if None not in (self.floor, self.ceiling) and self.floor >= self.ceiling:  # type: ignore[operator]
+        if self.floor is not None and self.ceiling is not None and self.floor >= self.ceiling:
             raise UsageError(f"`floor` {self.floor:g}: expected less than the ceiling, {self.ceiling:g}")
 
     @property

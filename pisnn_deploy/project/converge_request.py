@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.project.keywords import FileName
 from pisnn_deploy.project.request import CompileRequest, compile_request
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Norm = Literal["l1", "l2", "largest"]
 """Norms of an error: of its absolute values or squares, relative to those of the reference, or its largest value."""
@@ -58,28 +61,27 @@ class ConvergeRequest:
             raise UsageError(f"`norm` {self.norm!r}: expected one of {', '.join(NORMS)}")
 
 
-def converge_request(
-    model: FileName,
-    meshes: str | Sequence[str | int | tuple[int, ...]],
-    *,
-    profile: FileName = "loihi2",
-    boundary: FileName | None = None,
-    time: float | None = None,
-    norm: Norm = "l2",
-    scheme: str | None = None,
-) -> ConvergeRequest:
+class ConvergeKeywords(TypedDict, total=False):
+    """Profile and boundary conditions as for `compile_request`, and fields of `ConvergeRequest`, as keywords."""
+
+    profile: FileName
+    boundary: FileName | None
+    time: float | None
+    norm: Norm
+    scheme: str | None
+
+
+Meshes = str | Sequence[str | int | tuple[int, ...]]
+"""Meshes in any order, such as ``32,64,128`` or ``[(32, 32), (64, 64)]``."""
+
+
+def converge_request(model: FileName, meshes: Meshes, **options: Unpack[ConvergeKeywords]) -> ConvergeRequest:
     """Build a request from keywords.
 
     Parameters
     ----------
     model : str or path
         Model of the zoo, checkpoint, or law by name or file.
-    meshes : str or sequence
-        Such as ``32,64,128`` or ``[(32, 32), (64, 64)]``, in any order.
-    profile, boundary
-        As for `compile_request`.
-    time, norm, scheme
-        See `ConvergeRequest`.
 
     Raises
     ------
@@ -87,6 +89,7 @@ def converge_request(
         A mesh cannot be understood, there are fewer than two, or two are alike.
     """
     texts = meshes.split(",") if isinstance(meshes, str) else meshes
+    profile, boundary = options.get("profile", "loihi2"), options.get("boundary")
     compiling = [
         compile_request(model, mesh=mesh, profile=profile, boundary=boundary, placement="none") for mesh in texts
     ]
@@ -97,6 +100,7 @@ def converge_request(
         shapes.append(parse_shape(each.domain.mesh or ""))
     if not compiling:
         raise UsageError("`meshes`: expected at least two, such as 32,64,128")
+    time, norm, scheme = options.get("time"), options.get("norm", "l2"), options.get("scheme")
     return ConvergeRequest(compiling[0], tuple(sorted(shapes, key=math.prod)), time, norm, scheme)
 
 

@@ -55,8 +55,8 @@ SERIES = ("integers", "without_quantum", "floats")
 LABELS = {
     "integers": "integers",
     "without_quantum": "no quantum",
-    "quantum": "quantum",
-    "floats": "floats",
+    "quantum": "quantum's share",
+    "floats": "float scheme",
 }
 """Names of all errors in tables and pictures."""
 
@@ -130,7 +130,7 @@ class Convergence:
     @property
     def compared(self) -> dict[str, str]:
         """What the errors beside those of the integers are of, by label."""
-        difference = "the quantum's share: the difference of the two fields before it"
+        difference = "difference of the two fields before it"
         return dict(zip(list(LABELS.values())[1:], (self.without_quantum, difference, self.floats), strict=True))
 
     @property

@@ -14,7 +14,7 @@ def test_table_and_picture(tmp_path: Path) -> None:
     done = run_command("converge", "heat1d", "--meshes", "16,32", "--plot", "order.png", folder=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     assert "heat1d at time 1.007: relative L2 error, order" in done.stdout
-    assert "│ no quantum │ integer weights in float64 " in done.stdout
+    assert "│ no quantum      │ integer weights in float64 " in done.stdout
     assert (tmp_path / "order.png").read_bytes().startswith(b"\x89PNG")
 
 

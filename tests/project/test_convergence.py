@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from rod_recipe import rod_recipe
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
@@ -18,27 +18,10 @@ from pisnn_deploy.project.converge_request import converge_request
 from pisnn_deploy.project.convergence import Convergence, Errors, MeshErrors, converge
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 
-HEAT = {
-    "name": "rod",
-    "law": {"fields": ["u"], "diffusion": {"u": "0.01"}},
-    "domain": {"lengths": 1.0, "boundary": "periodic"},
-    "initial": {"u": "0.5 + 0.25*sin(2*pi*x)"},
-    "range": {"u": [0, 1]},
-    "time": 0.5,
-    "mesh": 16,
-    "reference": "modes",
-}
-
 
 @pytest.fixture(scope="module")
 def heat() -> Convergence:
     return converge(converge_request("heat1d", "64,32"))
-
-
-def recipe(folder: Path, **changes: Any) -> str:
-    path = folder / "rod.yaml"
-    path.write_text(yaml.safe_dump({**HEAT, **changes}))
-    return str(path)
 
 
 def test_errors_of_a_model_are_those_of_its_floats_and_its_quanta(heat: Convergence) -> None:
@@ -57,8 +40,8 @@ def test_errors_of_a_model_are_those_of_its_floats_and_its_quanta(heat: Converge
 
 
 def test_coarser_quanta_have_a_larger_share_and_no_order(tmp_path: Path) -> None:
-    fine = converge(converge_request(recipe(tmp_path), "16,32,64"))
-    coarse = converge(converge_request(recipe(tmp_path, quantum_bits={"u": 10}), "16,32,64"))
+    fine = converge(converge_request(rod_recipe(tmp_path), "16,32,64"))
+    coarse = converge(converge_request(rod_recipe(tmp_path, quantum_bits={"u": 10}), "16,32,64"))
     order, share = fine.fitted_order("u"), fine.values("u", "quantum")
     assert order is not None and 1.8 < order < 2.2
     fine.require_order(1.8)
@@ -72,7 +55,7 @@ def test_coarser_quanta_have_a_larger_share_and_no_order(tmp_path: Path) -> None
 
 def test_a_float_scheme_stands_beside_a_law(tmp_path: Path) -> None:
     central, better = (
-        converge(converge_request(recipe(tmp_path), [16, 32], norm="largest", scheme=scheme)).values("u", "floats")
+        converge(converge_request(rod_recipe(tmp_path), [16, 32], norm="largest", scheme=scheme)).values("u", "floats")
         for scheme in ("central", "weno5")
     )
     assert all(a is not None and b is not None and b < a for a, b in zip(central, better, strict=True))
@@ -137,7 +120,7 @@ def test_what_cannot_be_measured_is_refused(model: str, meshes: Any, options: di
 
 
 def test_a_law_without_a_reference_is_refused(tmp_path: Path) -> None:
-    path = recipe(tmp_path, reference=None)
+    path = rod_recipe(tmp_path, reference=None)
     with pytest.raises(UsageError) as refused:
         converge(converge_request(path, "16,32"))
     assert str(refused.value) == f"{path}: the recipe of rod names no reference, so there is no error to measure"

@@ -5,32 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
+from rod_recipe import rod_recipe
 
 import pisnn_deploy as pd
 from pisnn_deploy.core.errors import UsageError
 
-ROD = {
-    "name": "rod",
-    "law": {"fields": ["u"], "diffusion": {"u": "0.01"}},
-    "domain": {"lengths": 1.0, "boundary": "periodic"},
-    "initial": {"u": "0.5 + 0.25*sin(2*pi*x)"},
-    "range": {"u": [0, 1]},
-    "time": 0.5,
-    "mesh": 32,
-    "reference": "modes",
-}
-
-
-def recipe(folder: Path, **changes: object) -> Path:
-    path = folder / "rod.yaml"
-    path.write_text(yaml.safe_dump({**ROD, **changes}))
-    return path
-
 
 def test_coarse_quanta_of_a_law_show_in_the_line_of_the_integers(tmp_path: Path) -> None:
-    fine = pd.compile(recipe(tmp_path)).explain().stages
-    explanation = pd.compile(recipe(tmp_path, quantum_bits={"u": 9})).explain()
+    fine = pd.compile(rod_recipe(tmp_path)).explain().stages
+    explanation = pd.compile(rod_recipe(tmp_path, quantum_bits={"u": 9})).explain()
     coarse = explanation.stages
     assert [stage.name for stage in coarse] == [
         "central in float64, another scheme",
@@ -45,7 +28,7 @@ def test_coarse_quanta_of_a_law_show_in_the_line_of_the_integers(tmp_path: Path)
 
 
 def test_a_law_without_a_reference_is_not_measured(tmp_path: Path) -> None:
-    explanation = pd.compile(recipe(tmp_path, reference=None)).explain()
+    explanation = pd.compile(rod_recipe(tmp_path, reference=None)).explain()
     assert explanation.stages == () and explanation.problem == "the recipe of rod names no reference"
 
 
