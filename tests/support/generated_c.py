@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from pisnn_deploy.formats.c.plan import Array, Plan, plan
 from pisnn_deploy.formats.c.writer import c_files
 from pisnn_deploy.graph import IntegerGraph
 
+UNDEFINED = {
+    "gcc": ("-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan"),
+    "clang": ("-O0", "-fsanitize=undefined", "-fsanitize-trap=undefined"),
+}
+"""Flags of each compiler that tests use, with a check of undefined behaviour that needs no library of its own."""
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror")
 
 
@@ -66,12 +72,14 @@ class Library:
             yield f"{channels.population}.packet", self.array(neurons.sends[channels.output]).tolist()
 
 
-def library(graph: IntegerGraph, folder: Path, *flags: str) -> Library:
-    """Write a graph as C, compile it and load it."""
+def library(graph: IntegerGraph, folder: Path, *flags: str, compiler: str = "gcc") -> Library:
+    """Write a graph as C, compile it and load it; undefined behaviour ends the process."""
     parts = plan(graph)
     for name, content in c_files(parts).items():
         (folder / name).write_bytes(content)
-    command = ["cc", *STRICT, *(flags or ("-O1",)), "-DPISNN_STATIC=", "-shared", "-fPIC", "pisnn.c", "-o", "pisnn.so"]
+    checked = UNDEFINED[compiler]
+    assert shutil.which(compiler), f"{compiler} is missing; `make targets` installs it"
+    command = [compiler, *STRICT, *checked, *flags, "-DPISNN_STATIC=", "-shared", "-fPIC", "pisnn.c", "-o", "pisnn.so"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     return Library(parts, ctypes.CDLL(str(folder / "pisnn.so")))

@@ -61,10 +61,17 @@ class Sides:
 def sides_of(graph: IntegerGraph) -> Sides:
     """Sides that can be set: those of flux networks on grids with the same value everywhere on the side.
 
-    Ghost cells in corners of two such sides are not linear in the values, so windows must not reach there.
+    Ghost cells in corners of two such sides are not linear in the values, so windows must not reach there. With a
+    limiter, the value of a side is in more than biases.
     """
     none = Sides("", Interval(0, 0), ())
-    if not graph.operator or graph.mesh.grid is None or not graph.mesh.reservoirs or graph.model_spec.transverse:
+    if (
+        graph.order.asking
+        or not graph.operator
+        or graph.mesh.grid is None
+        or not graph.mesh.reservoirs
+        or graph.model_spec.transverse
+    ):
         return none
     spec, field, layer = graph.model_spec, graph.sole_field, graph.operator[0]
     population = graph.population(graph.chain[1])

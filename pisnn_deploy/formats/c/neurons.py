@@ -40,29 +40,40 @@ class Call:
 
 
 def population(plan: Plan, neurons: Neurons) -> Iterator[str]:
-    """Tables, the function of one neuron, and the function that runs all of them."""
+    """The function of one neuron, and the function that runs all of them."""
     word = f"int{neurons.widths.word}_t"
-    call = Call(f"{neurons.name}_neuron", neurons.population.program.ports, (word,) * len(neurons.widths.sums))
-    yield from _program_tables(neurons, plan.sides)
+    ports = neurons.population.program.ports
+    call = Call(f"{neurons.name}_neuron", ports, (word,) * len(ports))
     yield from _neuron(neurons, call, plan.sides)
     yield from visits(plan, f"{neurons.name}_run", neurons.population.size, neurons.reads, call, neurons.name)
 
 
-def _program_tables(neurons: Neurons, sides: Sides) -> Iterator[str]:
-    """Look-up tables and parameters that differ from neuron to neuron."""
+def program_tables(plan: Plan) -> Iterator[str]:
+    """Look-up tables, and parameters that differ from neuron to neuron, each once."""
+    written: set[str] = set()
+    for neurons in plan.neurons:
+        for name, lines in _program_tables(neurons, plan.sides):
+            if name not in written:
+                written.add(name)
+                yield from lines
+
+
+def _program_tables(neurons: Neurons, sides: Sides) -> Iterator[tuple[str, list[str]]]:
+    """Names and lines of the tables and parameters that a program needs."""
     kept = {*neurons.stored, *(value for _, value in _audited(neurons))}
     _, needed = _needed(neurons.population.program, kept)
     for table in neurons.population.program.tables:
-        if table.name not in needed:
-            continue
-        yield from array_of_values(f"{neurons.name}_{table.name}", np.array(table.entries, np.int64))
-        yield f"enum {{ {neurons.name}_{table.name}_last = {len(table.entries) - 1} }};"
-    for name, values in neurons.population.parameters.items():
-        if name == BIAS and neurons.population.name == sides.population:
+        if table.name in needed:
+            name = f"{neurons.tables}_{table.name}"
+            last = f"enum {{ {name}_last = {len(table.entries) - 1} }};"
+            yield name, [*array_of_values(name, np.array(table.entries, np.int64)), last]
+    for parameter, values in neurons.population.parameters.items():
+        name = f"{neurons.tables}_{parameter}"
+        if parameter == BIAS and neurons.population.name == sides.population:
             ends = sides.biases(neurons.population.name, values)
-            yield from array_of_values(f"{neurons.name}_{name}", values, f"static {type_of(ends)}")
-        elif name in needed and not _is_constant(values):
-            yield from array_of_values(f"{neurons.name}_{name}", values)
+            yield name, [*array_of_values(name, values, f"static {type_of(ends)}")]
+        elif parameter in needed and not _is_constant(values):
+            yield name, [*array_of_values(name, values)]
 
 
 def _is_constant(values: Integers) -> bool:
@@ -89,7 +100,7 @@ def _neuron(neurons: Neurons, call: Call, sides: Sides) -> Iterator[str]:
     kept = [(array, value) for value, arrays in neurons.stored.items() for array in arrays]
     seen = _audited(neurons)
     operations, needed = _needed(program, {value for _, value in (*kept, *seen)})
-    tables = {table.name: f"{neurons.name}_{table.name}" for table in program.tables}
+    tables = {table.name: f"{neurons.tables}_{table.name}" for table in program.tables}
     taken = {*tables.values(), *(array.name for array in neurons.arrays), call.name}
     prefix = "x_" if (KEYWORDS | taken) & {*program.names} else ""
     arguments = "".join(f", {type_} {prefix}{port}" for port, type_ in zip(call.ports, call.types, strict=True))
@@ -122,7 +133,7 @@ def _inputs(neurons: Neurons, sides: Sides) -> dict[str, str]:
     for name, values in neurons.population.parameters.items():
         constant = literal(int(values[0])) if values.size else "0"
         is_set = name == BIAS and neurons.population.name == sides.population
-        inputs[name] = constant if _is_constant(values) and not is_set else f"{neurons.name}_{name}[n]"
+        inputs[name] = constant if _is_constant(values) and not is_set else f"{neurons.tables}_{name}[n]"
     return inputs
 
 
@@ -191,7 +202,7 @@ class Fired:
                 packet, residue = operation.results
                 size, values = neurons.population.size, neurons.widths.values
                 current = Array(f"{neurons.name}_{CURRENT}_seen", size, values[CURRENT])
-                sent = next((neurons.sends[o] for o in neurons.sends if program.sends[o] == packet), None)
+                sent = next((neurons.sends[o] for o in neurons.sends if neurons.outputs[o] == packet), None)
                 own = Array(f"{neurons.name}_{packet}_fired", size, values[packet])
                 state = program.states[program.after.index(residue)]
                 extra = [] if sent else [(own, packet)]
@@ -233,8 +244,9 @@ def _array(plan: Plan, part: Reads) -> Array:
     for holders_ in plan.holders:
         if holders_.field.holder == part.source:
             return holders_.cells
-    sender = next(n for n in plan.neurons if n.population.name == part.source)
-    return sender.heard[part.output][1] if part.output in sender.heard else sender.sends[part.output]
+    senders = [neurons for neurons in plan.neurons if neurons.population.name == part.source]
+    arrays = ({**sender.sends, **{output: copy for output, (_, copy) in sender.heard.items()}} for sender in senders)
+    return next(of_sender[part.output] for of_sender in arrays if part.output in of_sender)
 
 
 def visits(plan: Plan, name: str, size: int, reads: Sequence[Reads], call: Call, prefix: str) -> Iterator[str]:

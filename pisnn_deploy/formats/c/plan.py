@@ -14,7 +14,7 @@ from pisnn_deploy.formats.c.boundary import BIAS, Sides, sides_of
 from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.populations import Asking, Population
 from pisnn_deploy.graph.semantics import weights_of_port
 from pisnn_deploy.programs.interval import Interval, hull
 
@@ -53,26 +53,35 @@ class Array:
 
 @dataclass(frozen=True)
 class Neurons:
-    """A population that holds no mass.
+    """A population that holds no mass, or the part of one that asks before it fires.
 
     Attributes
     ----------
+    tables : str
+        Prefix of the names of its tables and parameters, which a part that asks has from its population.
     states : dict of str to Array
         Array of each state, by its name in the program.
+    outputs : dict of int to str
+        Value of each output.
     sends : dict of int to Array
         Array of each output that another population reads.
     heard : dict of int to (Array, Array)
         Of each output that the population itself reads: the array of the state that it becomes, and of its copy from
         before the step.
+    is_asking : bool
+        Whether it is the part that asks, which leaves its states alone.
     """
 
     population: Population
     name: str
+    tables: str
     reads: tuple[Reads, ...]
     widths: Widths
     states: dict[str, Array]
+    outputs: dict[int, str]
     sends: dict[int, Array]
     heard: dict[int, tuple[Array, Array]]
+    is_asking: bool = False
 
     @cached_property
     def stored(self) -> dict[str, list[Array]]:
@@ -80,7 +89,8 @@ class Neurons:
         program = self.population.program
         stored: dict[str, list[Array]] = {}
         pairs = [(value, self.states[state]) for state, value in zip(program.states, program.after, strict=True)]
-        pairs += [(program.sends[output], array) for output, array in self.sends.items()]
+        pairs = [] if self.is_asking else pairs
+        pairs += [(self.outputs[output], array) for output, array in self.sends.items()]
         for value, array in pairs:
             if array not in stored.setdefault(value, []):
                 stored[value].append(array)
@@ -88,9 +98,10 @@ class Neurons:
 
     @property
     def arrays(self) -> Iterator[Array]:
-        """Arrays of states, outputs and copies, each once."""
+        """Arrays of states, outputs and copies, each once; a part that asks has no states of its own."""
+        states = () if self.is_asking else self.states.values()
         copies = (copy for _, copy in self.heard.values())
-        yield from dict.fromkeys((*self.states.values(), *self.sends.values(), *copies))
+        yield from dict.fromkeys((*states, *self.sends.values(), *copies))
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ class Plan:
     @property
     def channels(self) -> Iterator[tuple[Channels, Neurons]]:
         """Channels and their neurons."""
-        by_name = {neurons.population.name: neurons for neurons in self.neurons}
+        by_name = {neurons.population.name: neurons for neurons in self.neurons if not neurons.is_asking}
         for channels in self.graph.channels:
             yield channels, by_name[channels.population]
 
@@ -164,38 +175,91 @@ def plan(graph: IntegerGraph) -> Plan:
     Raises
     ------
     UsageError
-        The graph has a limiter.
+        Channels ask before they fire, and what they hear has no declared bound.
     """
-    if graph.order.asking:
-        raise UsageError("c: faces of a limiter ask before they fire, which the C does not; compile without `limiter`")
-    names = identifiers(population.name for population in graph.populations)
+    asking = [f"{name} asks" for name in graph.order.asking]
+    names = identifiers((*(population.name for population in graph.populations), *asking))
     sides = sides_of(graph)
     known = known_bounds(graph)
     if sides.sides:
         # Other bounds were proved for the values of the artifact; they follow from these for all.
         known = {key: bound for key, bound in known.items() if key[1] in ("mass", "ledger")}
     reads = {population.name: tuple(_reads(graph, population)) for population in graph.populations}
-    read_outputs = {(part.source, part.output) for parts in reads.values() for part in parts}
-    columns = {conserved.holder: conserved for conserved in graph.fields}
     holders = tuple(_holders(graph, field, names[field.holder], reads, known) for field in graph.fields)
     sent = {sent_name(part.field.holder, 0): part.cells.bounds for part in holders}
-    neurons = []
-    for population in graph.populations:
-        if population.name in columns:
-            continue
-        biases = {
-            name: sides.biases(population.name, values) if name == BIAS else hull(_ends(values))
-            for name, values in population.parameters.items()
-        }
-        again = {output: state for (name, output), state in graph.heard_again.items() if name == population.name}
-        sent |= {sent_name(population.name, output): _rest(population, output) for output in again}
-        limits = widths(population, reads[population.name], known, sent, biases)
-        program = population.program
-        sent |= {sent_name(population.name, output): limits.values[value] for output, value in enumerate(program.sends)}
-        outputs = [o for o in range(len(program.sends)) if (population.name, o) in read_outputs and o not in again]
-        neurons.append(_neurons(population, names[population.name], reads[population.name], limits, outputs, again))
+    neurons = _Listed(graph, names, sides, known, reads, sent).all()
     numbers = {population.name: number for number, population in enumerate(graph.populations)}
     return Plan(graph, holders, tuple(neurons), numbers, sides)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Lists the populations of a graph that hold no mass, in the order in which they run.
+
+    Attributes
+    ----------
+    names : dict of str to str
+        Name in C of each population, and of its part that asks.
+    reads : dict of str to tuple of Reads
+        What arrives at each population.
+    sent : dict of str to Interval
+        Bounds of the outputs that other populations read, by `sent_name`; grows.
+    """
+
+    graph: IntegerGraph
+    names: dict[str, str]
+    sides: Sides
+    known: dict[tuple[str, str], Interval]
+    reads: dict[str, tuple[Reads, ...]]
+    sent: dict[str, Interval]
+
+    def all(self) -> Iterator[Neurons]:
+        """All of them; parts that ask run before the populations that answer them."""
+        waiting = dict(self.graph.order.asking)
+        for population in self.graph.populations:
+            if population.name in self.graph.holders:
+                continue
+            heard = {part.source for part in self.reads[population.name]}
+            for name in [name for name in waiting if name in heard and population.name in self.graph.order.answers]:
+                yield self._asking(waiting.pop(name))
+            yield self._running(population)
+
+    def _asking(self, asking: Asking) -> Neurons:
+        """The part of a population that asks."""
+        part, population = asking.part, self.graph.population(asking.part.name)
+        for port in sorted({*population.program.ports}.difference(part.program.ports)):
+            if (part.name, population.quantity(port)) not in self.known:
+                raise UsageError(f"c: {part.name} asks before it hears {port}, which has no declared bound")
+        reads = tuple(read for read in self.reads[part.name] if read.port in part.program.ports)
+        # States and what is asked have the bounds of the whole program, which changes the states.
+        limits = self._limits(population, reads)
+        values = dict(zip(asking.outputs, part.program.sends, strict=True))
+        name = self.names[f"{part.name} asks"]
+        own = self.names[part.name]
+        sends = {output: Array(f"{name}_{value}", part.size, limits.values[value]) for output, value in values.items()}
+        self.sent.update((sent_name(part.name, output), limits.values[value]) for output, value in values.items())
+        states = _states(population, own, limits)
+        return Neurons(part, name, own, reads, limits, states, values, sends, {}, is_asking=True)
+
+    def _running(self, population: Population) -> Neurons:
+        """A whole population."""
+        name, program = population.name, population.program
+        again = {output: state for (sender, output), state in self.graph.heard_again.items() if sender == name}
+        self.sent.update((sent_name(name, output), _rest(population, output)) for output in again)
+        limits = self._limits(population, self.reads[name])
+        outputs = dict(enumerate(program.sends))
+        self.sent.update((sent_name(name, output), limits.values[value]) for output, value in outputs.items())
+        asks = self.graph.order.asking[name].outputs if name in self.graph.order.asking else ()
+        read = {part.output for parts in self.reads.values() for part in parts if part.source == name}
+        here = [output for output in outputs if output in read.difference(again, asks)]
+        return _neurons(population, self.names[name], self.reads[name], limits, here, again)
+
+    def _limits(self, population: Population, reads: tuple[Reads, ...]) -> Widths:
+        biases = {
+            name: self.sides.biases(population.name, values) if name == BIAS else hull(_ends(values))
+            for name, values in population.parameters.items()
+        }
+        return widths(population, reads, self.known, self.sent, biases)
 
 
 def _rest(population: Population, output: int) -> Interval:
@@ -245,13 +309,7 @@ def _neurons(
     again: dict[int, str],
 ) -> Neurons:
     program = population.program
-    states = {}
-    for state, value in zip(program.states, program.after, strict=True):
-        # States that keep the same value may start at different ones.
-        label = value if program.after.count(value) == 1 else state
-        bounds = limits.values[value]
-        bounds = hull((bounds.lower, bounds.upper, *_ends(population.started()[state])))
-        states[state] = Array(f"{name}_{label}", population.size, bounds)
+    states = _states(population, name, limits)
     kept = {value: states[state] for state, value in zip(program.states, program.after, strict=True)}
     sends = {}
     for output in outputs:
@@ -261,7 +319,20 @@ def _neurons(
     heard = {}
     for output, state in again.items():
         heard[output] = states[state], replace(states[state], name=f"{states[state].name}_heard")
-    return Neurons(population, name, reads, limits, states, sends, heard)
+    return Neurons(population, name, name, reads, limits, states, dict(enumerate(program.sends)), sends, heard)
+
+
+def _states(population: Population, name: str, limits: Widths) -> dict[str, Array]:
+    """Array of each state of a population."""
+    program = population.program
+    states = {}
+    for state, value in zip(program.states, program.after, strict=True):
+        # States that keep the same value may start at different ones.
+        label = value if program.after.count(value) == 1 else state
+        bounds = limits.values[value]
+        bounds = hull((bounds.lower, bounds.upper, *_ends(population.started()[state])))
+        states[state] = Array(f"{name}_{label}", population.size, bounds)
+    return states
 
 
 def joint(parts: tuple[Reads, ...], neurons: int) -> tuple[Rows, Integers]:

@@ -9,7 +9,7 @@ import numpy as np
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.c.audit import audit, audit_arrays, sums, total_count
 from pisnn_deploy.formats.c.boundary import BIAS
-from pisnn_deploy.formats.c.neurons import INDENT, array_of_values, holders, population
+from pisnn_deploy.formats.c.neurons import INDENT, array_of_values, holders, population, program_tables
 from pisnn_deploy.formats.c.plan import Array, Plan
 from pisnn_deploy.formats.c.texts import CMAKE, HEADER, MAIN, MAKE, PREAMBLE, VIOLATED
 from pisnn_deploy.formats.c.trace import traced
@@ -93,6 +93,7 @@ def _source(parts: Plan, about: str) -> str:
     lines += [f"static int64_t pisnn_total[{total_count(parts)}];", "#endif", ""]
     for part in parts.holders:
         lines += holders(parts, part)
+    lines += program_tables(parts)
     for neurons in parts.neurons:
         lines += population(parts, neurons)
     lines += ["#if PISNN_AUDIT", VIOLATED, *sums(parts), *audit(parts), "#endif", ""]

@@ -88,6 +88,7 @@ MACHINES = {
 GRAPHS: dict[str, Callable[[Path], IntegerGraph]] = {
     "reservoirs": dict(set_ups())["heat1d dirichlet=0,1"],
     "materials": dict(set_ups())["heat1d conductivity and capacity"],
+    "limiter": dict(set_ups())["heat1d limiter between reservoirs delta"],
     "law": lambda folder: drawn_law(6),
 }
 
