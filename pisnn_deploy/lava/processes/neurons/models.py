@@ -130,6 +130,10 @@ class NeuronsModel(PortsOfNeurons):
         for remembered in self._packets:
             remembered[:] = 0
         self._tell_audit()
+        self._receive_early(phase)
+
+    def _receive_early(self, phase: int) -> None:
+        """Receive at every port, and keep what belongs to early inputs."""
         for plan, port, early in zip(self.plan.ports, self._inputs, self._early, strict=True):
             arrival = port.recv()
             if early is not None and phase in plan.early:
@@ -143,10 +147,7 @@ class NeuronsModel(PortsOfNeurons):
         step, phase : int
             PDE step, and the time step of it.
         """
-        for plan, port, early in zip(self.plan.ports, self._inputs, self._early, strict=True):
-            arrival = port.recv()
-            if early is not None and phase in plan.early:
-                early += arrival
+        self._receive_early(phase)
         heard = {}
         for number, (name, port_plan, early) in enumerate(
             zip(self.plan.population.program.ports, self.plan.ports, self._early, strict=True)
@@ -159,13 +160,7 @@ class NeuronsModel(PortsOfNeurons):
                 self._outputs[number].send(self._silence)
                 continue
             payload = np.array(np.broadcast_to(sends[number], self.plan.population.size))
-            watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
-            if watch is not None:
-                watch.look(payload, step)
-            spikes = guard.spikes(payload)
-            self.send(number, spikes)
-            if guard.reach:
-                self._events[self.plan.slot] += np.count_nonzero(spikes)
+            self._send_payload(number, payload, step, counts=True)
         for remembered in self._packets:
             remembered[:] = 0
         self._tell_audit()
@@ -220,14 +215,18 @@ class NeuronsModel(PortsOfNeurons):
             if not self.plan.sends_at_last(number):
                 self._outputs[number].send(self._silence)
                 continue
-            watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
-            if watch is not None:
-                watch.look(payload, step)
-            spikes = guard.spikes(payload)
-            self.send(number, spikes)
-            if counts and guard.reach:
-                self._events[self.plan.slot] += np.count_nonzero(spikes)
+            self._send_payload(number, payload, step, counts)
         self._tell_audit()
+
+    def _send_payload(self, number: int, payload: Integers, step: int, counts: bool) -> None:
+        """Check the range of a payload, send its spikes, and count them where they are events."""
+        watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
+        if watch is not None:
+            watch.look(payload, step)
+        spikes = guard.spikes(payload)
+        self.send(number, spikes)
+        if counts and guard.reach:
+            self._events[self.plan.slot] += np.count_nonzero(spikes)
 
     def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
         """Update a port with its input since the last PDE step.
