@@ -18,7 +18,7 @@ from pisnn_deploy.project.exports import ENDINGS, export
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File (default: NAME.onnx, .net or .nir); for lava and c a folder (NAME-lava, NAME-c) or .zip.",
+    help="File (default: NAME.onnx, .net or .nir); for lava, c and torch a folder (as NAME-c) or .zip.",
 )
 @click.option(
     "--loop", is_flag=True, help="For onnx: take the number of PDE steps as an input `steps`, instead of doing one."
@@ -35,6 +35,7 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
       pisnn-deploy export model.pt --to netx -o flux.net
       pisnn-deploy export heat.pisnn --to nir
       pisnn-deploy export heat.pisnn --to c -o heat_in_c
+      pisnn-deploy export heat.pisnn --to torch -o heat_in_torch
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
 
@@ -42,6 +43,7 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
     nir: the whole graph of an artifact, or the flux network of a model, in NIR primitives.
     netx: the flux network, in lava-dl's layout.
     c: C99 without heap and floats, with a self-test (make -C heat_in_c test) and an audit of every step.
+    torch: a module of int64 tensors, for batches and torch.export (python heat_in_torch/network.py tests itself).
     lava: a script that runs a graph of stock processes on plain lava-nc (python on_lava/run.py).
     """
     facts = export(artifact, None, target, output, loop=loop)

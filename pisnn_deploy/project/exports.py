@@ -22,7 +22,7 @@ from pisnn_deploy.verify import check_certificate
 
 Files = tuple[dict[str, bytes], dict[str, Any]]
 """Content of files by name, and facts for the user."""
-ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava", "c": "-c"}
+ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava", "c": "-c", "torch": "-torch"}
 """Ending of the default output name, by format."""
 
 
@@ -36,10 +36,10 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     source : Source or None
         The artifact, if it was already read.
     to : str
-        ``onnx``, ``netx``, ``nir``, ``lava`` or ``c``.
+        ``onnx``, ``netx``, ``nir``, ``lava``, ``c`` or ``torch``.
     output : Path or None
-        File to write (for ``lava`` and ``c`` a folder or ``.zip``); by default in the current folder, named after the
-        model.
+        File to write (for ``lava``, ``c`` and ``torch`` a folder or ``.zip``); by default in the current folder, named
+        after the model.
     loop : bool
         Write an ONNX model that runs the number of PDE steps given as an input.
 
@@ -74,6 +74,8 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
         return _write_files(name, "lava", path, lambda: _lava_files(graph_of_one_field()))
     if to == "c":
         return _write_files(name, "c", path, lambda: _c_files(graph()))
+    if to == "torch":
+        return _write_files(name, "torch", path, lambda: _torch_files(graph()))
     check_outputs([path], [name])
     if source is None and not is_artifact(Path(name)):
         content, facts = exported_network(name, to)
@@ -107,6 +109,13 @@ def _c_files(source: Source) -> Files:
     _require_proved(source.graph)
     parts = plan(source.graph)
     return c_files(parts, source.sha256), memory(parts)
+
+
+def _torch_files(source: Source) -> Files:
+    from pisnn_deploy.formats.torch.writer import torch_files
+
+    _require_proved(source.graph)
+    return torch_files(source.graph, source.sha256), {}
 
 
 def _require_proved(graph: IntegerGraph) -> None:

@@ -12,8 +12,8 @@ from pisnn_deploy.formats.c.boundary import BIAS
 from pisnn_deploy.formats.c.neurons import INDENT, array_of_values, holders, population, program_tables
 from pisnn_deploy.formats.c.plan import Array, Plan
 from pisnn_deploy.formats.c.texts import CMAKE, HEADER, MAIN, MAKE, PREAMBLE, VIOLATED
-from pisnn_deploy.formats.c.trace import traced
 from pisnn_deploy.formats.c.types import identifiers, literal, type_of
+from pisnn_deploy.formats.trace import traced
 from pisnn_deploy.graph.integer import Integers
 
 LARGEST_TABLE = 1 << 22

@@ -13,16 +13,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pisnn_deploy import __version__
-from pisnn_deploy.formats.onnx.step import StepBuilder
+from pisnn_deploy.formats.onnx.step import OnnxStep
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import IntegerGraph
 
 OPSET = 18
 IR_VERSION = 10
 """Supported by onnxruntime since 1.18."""
-
-STATE = ("mass", "current", "residue")
-"""Inputs of a model, and with the suffix ``_next`` its first outputs; ``step`` follows if the graph has clocks."""
 
 
 def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto:
@@ -46,8 +43,8 @@ def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProt
     UsageError
         The model would be larger than a protobuf message can be.
     """
-    builder = StepBuilder(graph)
-    states = _states(builder)
+    builder = OnnxStep(graph)
+    states = builder.states
     builder.step({name: name for name in states})
     inputs = [builder.described(name, name) for name in states]
     outputs = [builder.described(f"{name}_next", name) for name in states] + [builder.described("packets", "packets")]
@@ -74,8 +71,8 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
     UsageError
         The model would be larger than a protobuf message can be.
     """
-    builder = StepBuilder(graph)
-    states = _states(builder)
+    builder = OnnxStep(graph)
+    states = builder.states
     builder.step({name: f"{name}_held" for name in states})
     builder.node("Add", ("transported_held", "packets"), "transported_next")
     builder.node("Identity", ("go_on",), "go_on_next")
@@ -103,10 +100,6 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
     # The body must not use names of the outer model.
     outer = helper.make_graph([loop, *ends], "pisnn_run", inputs, outputs, [*builder.initializers, always, nothing])
     return _model(_renamed_body(outer), graph, artifact_sha256)
-
-
-def _states(builder: StepBuilder) -> tuple[str, ...]:
-    return (*STATE, "step") if builder.has_clocks else STATE
 
 
 def _flag(name: str) -> onnx.ValueInfoProto:

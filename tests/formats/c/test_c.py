@@ -24,8 +24,8 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.c.audit import audit_arrays, book_of
 from pisnn_deploy.formats.c.plan import plan
-from pisnn_deploy.formats.c.trace import TRACED_STEPS
 from pisnn_deploy.formats.c.writer import c_files
+from pisnn_deploy.formats.trace import TRACED_STEPS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.annotations import Bound
 from pisnn_deploy.graph.artifact import write_artifact

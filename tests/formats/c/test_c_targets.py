@@ -15,8 +15,8 @@ from drawn_laws import drawn_law
 from trace_setups import set_ups
 
 from pisnn_deploy.formats.c.plan import plan
-from pisnn_deploy.formats.c.trace import traced
 from pisnn_deploy.formats.c.writer import c_files
+from pisnn_deploy.formats.trace import traced
 from pisnn_deploy.graph import IntegerGraph
 
 ROOT = Path(__file__).parents[3]

@@ -1,13 +1,15 @@
-"""Hash of a run by the reference semantics, which the self-test of generated code compares."""
+"""First steps of a run by the reference semantics, which the self-test of generated code compares."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.semantics import Results, Semantics, States
 
 TRACED_STEPS = 32
 """Most PDE steps of the self-test."""
@@ -15,33 +17,49 @@ _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _MASK = (1 << 64) - 1
 
 
-def traced(graph: IntegerGraph) -> tuple[int, int]:
+def first_steps(graph: IntegerGraph) -> Iterator[tuple[States, Results]]:
     """Run a graph from its initial masses by the reference semantics.
 
-    Returns
-    -------
-    steps : int
-        PDE steps; fewer than `TRACED_STEPS` if a value leaves its bounds, or a mass its window, in the next one.
-    hash : int
-        FNV-1a over the 64-bit integers of every PDE step: masses and ledgers, then states and packets of channels. Each
-        integer is one round, ``hash = (hash ^ integer) * prime`` modulo ``2^64``.
+    It ends after `TRACED_STEPS`, or before a value leaves its bounds, or a mass its window.
+
+    Yields
+    ------
+    states, results : dict
+        States of the populations after each PDE step, and results of the programs of all but the holders.
     """
     semantics = Semantics(graph)
-    states, hash_ = semantics.begin(), _OFFSET
+    states = semantics.begin()
     for step in range(TRACED_STEPS):
         try:
             states, results = semantics.advance(states, step)
         except OverflowViolation:
-            return step, hash_
+            return
         if not all(_is_inside(field, next(iter(states[field.holder].values()))) for field in graph.fields):
-            return step, hash_
+            return
+        yield states, results
+
+
+def traced(graph: IntegerGraph) -> tuple[int, int]:
+    """Hash the first steps of a graph.
+
+    Returns
+    -------
+    steps : int
+        PDE steps, see `first_steps`.
+    hash : int
+        FNV-1a over the 64-bit integers of every PDE step: masses and ledgers, then states and packets of channels. Each
+        integer is one round, ``hash = (hash ^ integer) * prime`` modulo ``2^64``.
+    """
+    steps, hash_ = 0, _OFFSET
+    for states, results in first_steps(graph):
         for field in graph.fields:
             hash_ = _hashed(hash_, *states[field.holder].values())
         for channels in graph.channels:
             hash_ = _hashed(hash_, *states[channels.population].values())
             packets = results[channels.population].sends[channels.output]
             hash_ = _hashed(hash_, np.broadcast_to(packets, channels.size))
-    return TRACED_STEPS, hash_
+        steps += 1
+    return steps, hash_
 
 
 def _is_inside(field: Field, mass: Integers) -> bool:

@@ -1,0 +1,1 @@
+"""PyTorch modules of graphs, which need torch and numpy alone."""
