@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from pisnn_deploy.faults.memory import WEIGHT_BITS, word_bits
+from pisnn_deploy.faults.places import owners
 from pisnn_deploy.faults.spec import PACKET_KINDS, STATES, Fault, Kind
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 
 _Draw = Callable[[IntegerGraph, np.random.Generator, int], Fault]
@@ -33,16 +34,17 @@ def random_fault(graph: IntegerGraph, family: str, step: int, generator: np.rand
 
 def _state(place: str) -> _Draw:
     def draw(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fault:
-        index = _below(generator, graph.sole_field.size if place == MEMBRANE else graph.mesh.faces)
-        bit = _below(generator, word_bits(graph, place, index))
-        return Fault("flip", place, index, step, _phase(graph, generator), bit=bit)
+        owner = _owner(graph, place, generator)
+        index = _below(generator, graph.size(owner))
+        bit = _below(generator, word_bits(graph, place, index, owner))
+        return Fault("flip", place, index, step, _phase(graph, generator), bit=bit, of=owner)
 
     return draw
 
 
 def _weight(kind: Kind, *, of_route: bool) -> _Draw:
     def draw(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fault:
-        lines = [line.synapse for line in stored_synapses(graph) if (line.synapse.source == FLUX) == of_route]
+        lines = [line.synapse for line in stored_synapses(graph) if (line.synapse.target in graph.holders) == of_route]
         synapse = lines[_below(generator, len(lines))]
         phase = _phase(graph, generator)
         if kind == "sign-mode":
@@ -55,11 +57,14 @@ def _weight(kind: Kind, *, of_route: bool) -> _Draw:
 
 def _packet(kind: Kind) -> _Draw:
     def draw(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fault:
-        face = _below(generator, graph.mesh.faces)
+        owner = _owner(graph, "packet", generator)
+        face = _below(generator, graph.size(owner))
         end = generator.choice(["source", "target"] if kind == "misroute" else ["both", "source", "target"])
         delay = 1 + _below(generator, 3) if kind == "delay" else 0
-        other = _below(generator, graph.sole_field.size) if kind == "misroute" else 0
-        return Fault(kind, "packet", face, step, end=end.item(), delay=delay, other=other)
+        (channels,) = (channels for channels in graph.channels if channels.population == owner)
+        holders = channels.source_holder if end == "source" else channels.target_holder
+        other = _below(generator, graph.size(holders)) if kind == "misroute" else 0
+        return Fault(kind, "packet", face, step, end=end.item(), delay=delay, other=other, of=owner)
 
     return draw
 
@@ -71,11 +76,17 @@ def _dead(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fau
 
 def _stale(*, of_membranes: bool) -> _Draw:
     def draw(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fault:
-        populations = [MEMBRANE] if of_membranes else graph.chain[1:]
+        populations = [name for name in graph.chain if (name in graph.holders) == of_membranes]
         population = populations[_below(generator, len(populations))]
         return Fault("stale", population, _below(generator, graph.size(population)), step)
 
     return draw
+
+
+def _owner(graph: IntegerGraph, place: str, generator: np.random.Generator) -> str:
+    """Any population that has a state or sends packets; nothing is drawn where there is only one."""
+    known = owners(graph, place)
+    return known[0] if len(known) == 1 else known[_below(generator, len(known))]
 
 
 def _phase(graph: IntegerGraph, generator: np.random.Generator) -> int:

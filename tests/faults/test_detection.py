@@ -76,7 +76,7 @@ def test_an_audit_that_names_a_wrong_place_is_seen_to_miss(monkeypatch: pytest.M
 
 
 def test_the_judge() -> None:
-    broken = Broken((4, 1), (3, 7), ())
+    broken = Broken((4, 1), frozenset({("membrane", 3), ("membrane", 7)}))
     assert judge(broken, (4, 1), None, True) == "missed"
     assert judge(broken, (5, 0), Detection("local", 5, "membrane [3]"), True) == "missed"
     assert judge(broken, (4, 1), Detection("local", 4, "membrane [4]"), True) == "missed"
