@@ -8,6 +8,7 @@ import click
 from rich.text import Text
 
 from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.invariance import Table, require_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact
@@ -21,9 +22,21 @@ from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 @click.option(
     "--signature", type=click.Path(path_type=Path), help="Envelope of the signature (default: ARTIFACT.dsse.json)."
 )
+@click.option("--invariance", is_flag=True, help="Also run it transformed, and compare every integer.")
+@click.option("--steps", type=click.IntRange(1), help="PDE steps of these runs (default: up to 16).")
+@click.option("--backends", help="Backends of these runs, separated by commas (default: all that are installed).")
 @JSON
 @QUIET
-def command(artifact: Path, key: Path | None, signature: Path | None, as_json: bool, quiet: bool) -> None:
+def command(
+    artifact: Path,
+    key: Path | None,
+    signature: Path | None,
+    invariance: bool,
+    steps: int | None,
+    backends: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
 
     The checker shares no code with the compiler's proofs. It rejects an artifact whose graph, arrays or claims were
@@ -31,45 +44,55 @@ def command(artifact: Path, key: Path | None, signature: Path | None, as_json: b
     cannot prove. Claims an artifact does not make, because no theorem covers its neurons, are listed as such and are
     not errors.
 
+    With --invariance, the artifact then runs under all transformations that must not change an integer: other cores,
+    domains, restarts, orientations of the mesh, units, numbers of cells, codings, backends and threads.
+
     \b
     Examples:
       pisnn-deploy verify heat.pisnn
       pisnn-deploy verify heat.pisnn --json
       pisnn-deploy verify heat.pisnn --signed-by team.key.pub
+      pisnn-deploy verify heat.pisnn --invariance --backends fast,torch
     """
     if signature is not None and key is None:
         raise UsageError("`signature`: needs `signed_by` KEY")
+    table = require_table(invariance, steps, backends)
     read = read_artifact(artifact)
     signed = None if key is None else _signed(artifact, read.sha256, key, signature)
     findings = check_certificate(read.graph, read.altered)
     certificate = read.graph.certificate
     status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
+    rejected = [finding for finding in findings if not finding.holds]
+    rows = table.rows(read.graph) if table is not None and not rejected else ()
     if as_json:
         print_json(
             {
                 "artifact": str(artifact),
                 "sha256": read.sha256,
-                "verified": all(finding.holds for finding in findings) and not isinstance(signed, CheckError),
+                "verified": not rejected and not isinstance(signed, CheckError) and not Table.difference(rows),
                 "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
                 "not_proved": NOT_PROVED,
                 "signature": _plain(signed),
+                "invariance": None if table is None else [vars(row) for row in rows],
             }
         )
     elif not quiet:
-        rows = [
+        claims = [
             (finding.claim, _shown_status(finding, status.get(finding.claim, "holds")), finding.text)
             for finding in findings
         ]
-        print_table(f"{artifact}", rows, ("claim", "status", "what was proved again"))
+        print_table(f"{artifact}", claims, ("claim", "status", "what was proved again"))
         if isinstance(signed, Signature):
             until = "" if signed.expires is None else f", valid until {signed.expires.isoformat()}"
             print_table("signature", [("key", f"{signed.keyid}{until}")])
         print_table("not proved", [(sentence,) for sentence in NOT_PROVED])
-    rejected = [finding for finding in findings if not finding.holds]
+        Table.show(rows)
     if rejected:
         raise CheckError(f"{artifact}: {rejected[0].claim} is rejected: {rejected[0].text}")
     if isinstance(signed, CheckError):
         raise signed
+    if difference := Table.difference(rows):
+        raise CheckError(f"{artifact}: {difference.transformation}: {difference.detail}")
 
 
 def _signed(artifact: Path, digest: str, key: Path, envelope: Path | None) -> Signature | CheckError:

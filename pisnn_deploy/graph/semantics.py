@@ -13,9 +13,10 @@ What a population sends to itself arrives in the next PDE step: it is a state, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as defaulted
+from functools import partial
 
 import numpy as np
 
@@ -63,6 +64,28 @@ Results = dict[str, Result[Integers]]
 """Results of programs in a PDE step, by population."""
 
 
+class Arrivals:
+    """What reaches the ports of a graph over its synapses."""
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        self._weights = {
+            (population.name, port): weights_of_port(graph, population.name, port)
+            for population in graph.populations
+            for port in population.program.ports
+        }
+
+    def at(self, population: Population, port: str, sent: Callable[[str, int], Integers]) -> Integers:
+        """Sum of what arrives at a port, int64 [neurons].
+
+        Parameters
+        ----------
+        sent : callable
+            Returns what an output of a population last sent, int64 [neurons of that population].
+        """
+        arrivals = [matrix @ sent(source, output) for source, output, matrix in self._weights[population.name, port]]
+        return sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
+
+
 class Semantics:
     """A graph prepared for stepping.
 
@@ -70,9 +93,11 @@ class Semantics:
     ----------
     graph : IntegerGraph
         At least quantised. Widths are enforced if it is bounded.
+    arrivals : Arrivals, optional
+        What carries messages over the synapses.
     """
 
-    def __init__(self, graph: IntegerGraph) -> None:
+    def __init__(self, graph: IntegerGraph, arrivals: Arrivals | None = None) -> None:
         self._graph = graph
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
         self._widths = {
@@ -85,11 +110,7 @@ class Semantics:
         self._between = tuple(population.name for population in graph.between_fields)
         self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
         self._asking, self._answers_of = graph.order.asking, graph.order.answers
-        self._weights: dict[tuple[str, str], list[tuple[str, int, Rows]]] = {
-            (population.name, port): weights_of_port(graph, population.name, port)
-            for population in graph.populations
-            for port in population.program.ports
-        }
+        self._arrivals = arrivals or Arrivals(graph)
         self._run = {population.name: Prepared(population.program, Arrays()) for population in graph.populations}
         self._ask = {name: Prepared(each.part.program, Arrays()) for name, each in self._asking.items()}
 
@@ -293,7 +314,7 @@ class Semantics:
         self, answering: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
     ) -> dict[str, tuple[Integers, ...]]:
         """What a population hears of channels that have not run, at the numbers of their outputs; 0 as packets."""
-        heard = {source for port in answering.program.ports for source, _, _ in self._weights[answering.name, port]}
+        heard = {synapse.source for synapse in self._graph.synapses if synapse.target == answering.name}
         asked = {}
         for name in heard.intersection(self._asking).difference(sends):
             asking = self._asking[name]
@@ -307,18 +328,13 @@ class Semantics:
         self, population: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
     ) -> dict[str, Integers]:
         """Ports, states and parameters of a population, by name; holders send the masses of the start of the step."""
-        ports = {}
-        for port in population.program.ports:
-            arrivals = [
-                matrix @ self._sent(population, source, output, states, sends)
-                for source, output, matrix in self._weights[population.name, port]
-            ]
-            ports[port] = sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
+        sent = partial(self._sent, population, states, sends)
+        ports = {port: self._arrivals.at(population, port, sent) for port in population.program.ports}
         kept = states[population.name]
         return {**ports, **{state: kept[state] for state in population.program.states}, **population.parameters}
 
     def _sent(
-        self, target: Population, source: str, output: int, states: States, sends: Mapping[str, tuple[Integers, ...]]
+        self, target: Population, states: States, sends: Mapping[str, tuple[Integers, ...]], source: str, output: int
     ) -> Integers:
         """What a source last sent to a population."""
         if source in self._graph.holders:

@@ -111,11 +111,13 @@ def first_difference(first: Trace, second: Trace) -> Difference | None:
     Parameters
     ----------
     first, second : Trace
-        Traces with flux compartments; only common steps are compared.
+        Only common steps are compared. Of a trace without flux compartments, sums of packets are compared.
     """
     earliest: Difference | None = None
     rows = min(first.step.size, second.step.size)
-    for (population, quantity, ours), (_, _, theirs) in zip(_parts(first), _parts(second), strict=True):
+    everything = first.flux is not None and second.flux is not None
+    parts = zip(_parts(first, everything=everything), _parts(second, everything=everything), strict=True)
+    for (population, quantity, ours), (_, _, theirs) in parts:
         wrong = np.argwhere(ours[:rows] != theirs[:rows])
         if wrong.size and (earliest is None or int(first.step[wrong[0][0]]) < earliest.step):
             row, index = (int(number) for number in wrong[0])
@@ -124,10 +126,12 @@ def first_difference(first: Trace, second: Trace) -> Difference | None:
     return earliest
 
 
-def _parts(trace: Trace) -> Iterator[tuple[str, str, Integers]]:
+def _parts(trace: Trace, *, everything: bool = True) -> Iterator[tuple[str, str, Integers]]:
     """Yield the parts of a trace in the order in which a PDE step computes them."""
-    assert trace.flux is not None
     for channels in trace.columns.channels:
+        if trace.flux is None or not everything:
+            yield channels.population, "sum of packets", trace.transported[:, channels.part]
+            continue
         for number, quantity in ((1, "current"), (0, "packet"), (2, "residue")):
             yield channels.population, quantity, trace.flux[:, number, channels.part]
     for field in trace.columns.fields:

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from models_under_test import compiled
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.verify import NOT_PROVED
 
@@ -90,3 +91,35 @@ def test_masses_of_the_start_are_no_claim(tmp_path: Path) -> None:
     path = tmp_path / "a.pisnn"
     write_artifact(path, starting_from(graph, np.roll(graph.initial, 3)), {})
     assert CliRunner().invoke(group, ["verify", str(path), "-q"]).exit_code == 0
+
+
+def test_the_table_of_invariance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.pisnn"
+    write_artifact(path, compiled(), {})
+    words = ["verify", str(path), "--invariance", "--steps", "2", "--backends", "fast"]
+    result = CliRunner().invoke(group, words)
+    assert result.exit_code == 0 and "invariance" in result.stdout and "mesh with x reversed" in result.stdout
+    rows = json.loads(CliRunner().invoke(group, [*words, "--json"]).stdout)["invariance"]
+    assert {row["verdict"] for row in rows} <= {"equal", "does not apply"}
+    assert "backend fast" in {row["transformation"] for row in rows}
+    masses = Field.masses
+    monkeypatch.setattr(Field, "masses", lambda self, values: masses(self, values) + 1)
+    broken = CliRunner().invoke(group, [*words, "--json"])
+    assert isinstance(broken.exception, CheckError) and json.loads(broken.stdout)["verified"] is False
+    assert str(broken.exception).startswith(f"{path}: units of values times 2^-9: cell 0 starts with ")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--steps", "2"), "--steps: needs --invariance"),
+        (("--backends", "fast"), "--backends: needs --invariance"),
+        (
+            ("--invariance", "--backends", "fast,gpu"),
+            "--backends 'gpu': expected names of cpu, fast, onnx, torch, separated by commas",
+        ),
+    ],
+)
+def test_options_of_the_table_of_invariance(words: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(group, ["verify", "a.pisnn", *words])
+    assert isinstance(result.exception, UsageError) and str(result.exception) == sentence

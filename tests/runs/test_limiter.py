@@ -9,7 +9,6 @@ import pytest
 from compiled_once import compile_once
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from local_workers import LocalWorkers
 from models_under_test import (
     compiled_box,
     heat_model,
@@ -31,6 +30,7 @@ from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.comparison import compare
 from pisnn_deploy.runs.domains.cut import cut, reach
+from pisnn_deploy.runs.domains.local import LocalWorkers
 from pisnn_deploy.runs.domains.run import divided_run
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.faces import UnservedError

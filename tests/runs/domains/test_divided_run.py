@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from local_workers import LocalWorkers
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
 
 from pisnn_deploy.core.errors import UsageError
@@ -16,6 +15,7 @@ from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.domains import cut as cutting
 from pisnn_deploy.runs.domains.cut import cut, reach
+from pisnn_deploy.runs.domains.local import LocalWorkers
 from pisnn_deploy.runs.domains.run import divided_run
 from pisnn_deploy.runs.domains.worker import Report
 
