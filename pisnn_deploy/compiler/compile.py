@@ -7,6 +7,7 @@ from dataclasses import replace
 from pisnn_deploy.compiler.analysis.growth import require_stable_floats
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.passes.construct import Construct
+from pisnn_deploy.compiler.passes.limit_law import LimitLaw
 from pisnn_deploy.compiler.passes.measure_law import MeasureLaw
 from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
@@ -87,8 +88,11 @@ def compile_law(
         The graph does not fit the target; the message names the pass.
     """
     multiplies = options.profile.microcode.multiply.value is not False
-    constructed, records = run_passes(spec, (Construct(shape, multiplies, fluxes),), report)
+    limit = LimitLaw.of_law(options, spec.name, spec.law.positive)
+    passes = (Construct(shape, multiplies, fluxes), *(() if limit is None else (limit,)))
+    constructed, records = run_passes(spec, passes, report)
     graph = replace(constructed, history=records)
+    options = replace(options, graph=replace(options.graph, limiter="none"))
     try:
         return compile_integers(graph, options, report)
     except DoesNotFit:

@@ -29,6 +29,7 @@ Method = Literal[
     "too-large",
     "floor",
     "floor-and-ceiling",
+    "floors",
     "limited-range",
     "between-limits",
     "constant-sum",
@@ -66,6 +67,8 @@ _SENTENCES: dict[Method, str] = {
     "no cell ever holds less if none does at the start",
     "floor-and-ceiling": "a cell grants at most what it has above {floor} quanta per volume and takes at most what it "
     "lacks to {ceiling}, and the low flux never moves more, so every cell stays between them if all start there",
+    "floors": "no cell ever holds less than {floor} quanta of {fields} of the fields if none does at the start: it "
+    "grants at most what it holds, and nothing else takes from it",
     "limited-range": "all {bounds} widths hold for ever from any start with masses in {lower} to {upper}: the limiter "
     "keeps every cell there",
     "between-limits": "every cell stays between the limits of the limiter, from any start between them",

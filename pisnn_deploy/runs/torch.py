@@ -137,11 +137,16 @@ class Network:
         results: dict[str, Result[torch.Tensor]] = {}
         for population in self._answering:
             if population.name in self._answers:
-                sends |= {name: self._asked(name, states, sends) for name in self._asking if name not in results}
+                sends |= {name: self._asked(name, states, sends) for name in self._asking_of(population)}
             results[population.name] = self._answered(population, states, sends)
             sends[population.name] = results[population.name].sends
         holders = {p.name: self._answered(p, states, sends) for p in self._holders}
         return {name: result.states for name, result in (holders | results).items()}, results
+
+    def _asking_of(self, answering: Population) -> set[str]:
+        """Channels that ask a population."""
+        heard = {source for port in answering.program.ports for source, _, _ in self._heard[answering.name, port]}
+        return heard.intersection(self._asking)
 
     def _asked(
         self, name: str, states: States, sends: Mapping[str, tuple[torch.Tensor, ...]]

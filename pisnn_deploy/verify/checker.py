@@ -27,6 +27,7 @@ from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.consistency import consistency
 from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, shifts, unknown_population
+from pisnn_deploy.verify.floors import floors
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_layout, medium_stability
@@ -138,8 +139,10 @@ def _checks_of_law(graph: IntegerGraph, certificate: Certificate) -> Iterator[tu
     yield "conservation", _conservation, certificate.conservation.details, ""
     yield "bounds", _bounds, _BOUNDS.format(len(graph.bounds)), ""
     yield "overflow", partial(laws.overflow, claim=certificate.overflow), certificate.overflow.details, ""
-    if certificate.positivity is not None:
-        yield "positivity", laws.no_limiter, "", ""
+    positive = certificate.positivity
+    if positive is not None or graph.order.answers:
+        text = "" if positive is None else positive.details
+        yield "positivity", partial(floors, claim=positive), text, ""
     yield "stability", partial(laws.left_out, certificate.stability), "", laws.LEFT_OUT["stability"]
     solved = certificate.equation
     is_left_out = solved is None or solved.method == "no-theorem"

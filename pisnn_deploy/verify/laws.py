@@ -117,8 +117,3 @@ def left_out(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
     """Yield an error if a claim is not explicitly left out."""
     if claim is None or (claim.status, claim.method, dict(claim.figures)) != ("none", "no-theorem", {}):
         yield "the claim differs from what the checker proved"
-
-
-def no_limiter(graph: IntegerGraph) -> Iterator[str]:
-    """Yield an error: no theorem keeps the masses of a law positive."""
-    yield f"the graph of the law {law_of(graph).name} has no limiter, but a claim on it"

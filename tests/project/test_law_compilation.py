@@ -119,7 +119,14 @@ def test_compile_prints_fields_ledgers_and_claims(tmp_path: Path) -> None:
             {"mesh": "part.msh"},
             "`mesh` part.msh: laws need a grid, expected cells along each axis, such as 64x64",
         ),
-        ({"limiter": "positivity"}, "`limiter` positivity: only graphs of a flux network support it"),
+        (
+            {"limiter": "bounds"},
+            "`limiter` bounds: a ceiling needs a monotone flux, and laws have none; use positivity",
+        ),
+        (
+            {"limiter": "positivity", "floor": 0.1},
+            "`floor`: the limiter of a law keeps its `positive` fields at 0 or more; shift the field",
+        ),
         ({"processes": "stock"}, "`processes` stock: only graphs of a flux network support it"),
     ],
 )

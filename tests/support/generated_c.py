@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.formats.c.plan import Array, Plan, plan
 from pisnn_deploy.formats.c.writer import c_files
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.semantics import Semantics
 
 UNDEFINED = {
     "gcc": ("-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-static-libubsan"),
@@ -83,3 +84,24 @@ def library(graph: IntegerGraph, folder: Path, *flags: str, compiler: str = "gcc
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     return Library(parts, ctypes.CDLL(str(folder / "pisnn.so")))
+
+
+def in_step(graph: IntegerGraph, compiled: Library, steps: int) -> None:
+    """Compare masses, ledgers, states and packets of every PDE step with the reference semantics."""
+    semantics = Semantics(graph)
+    states = semantics.begin()
+    compiled.loaded.pisnn_reset()
+    for step in range(steps):
+        states, results = semantics.advance(states, step)
+        compiled.loaded.pisnn_step()
+        expected: dict[str, list[int]] = {}
+        for field in graph.fields:
+            (mass,) = states[field.holder].values()
+            expected[field.name] = mass.tolist()
+        for channels in graph.channels:
+            name = channels.population
+            expected |= {f"{name}.{state}": values.tolist() for state, values in states[name].items()}
+            packets = np.broadcast_to(results[name].sends[channels.output], channels.size)
+            expected[f"{name}.packet"] = packets.tolist()
+        assert dict(compiled.state()) == expected, f"PDE step {step + 1}"
+        assert compiled.audit() == (0, 0, 0, 0)

@@ -197,7 +197,7 @@ def test_ledgers_that_last_less_and_positivity_are_refused() -> None:
     assert failed(changed) == {"conservation": f"a ledger may wrap after {steps} PDE steps, but the claim says more"}
     positive = Claim("proved", "floor", {"floor": 0})
     changed = replace(graph, certificate=replace(graph.certificate, positivity=positive))
-    assert failed(changed) == {"positivity": "the graph of the law by-hand has no limiter, but a claim on it"}
+    assert failed(changed) == {"positivity": "the claim needs a limiter"}
 
 
 def test_a_schedule_that_leaves_no_time_for_a_population_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.constant_states import equation_claim
+from pisnn_deploy.compiler.analysis.floors import floors_claim
 from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure
@@ -55,6 +56,8 @@ def most_carried(graph: IntegerGraph, field: Field) -> list[int]:
 def certificate_of(graph: IntegerGraph, largest_ledger: int) -> Certificate:
     """Claims on a graph whose packets reach their ends; stability is left out, and without a law the equation.
 
+    With a limiter, nothing takes from a positive field without asking (`pisnn_deploy.compiler.analysis.floors.taking`).
+
     Parameters
     ----------
     graph : IntegerGraph
@@ -75,5 +78,6 @@ def certificate_of(graph: IntegerGraph, largest_ledger: int) -> Certificate:
         Claim("proved", "joined-holders", figures),
         Claim("assumed", "operating-windows", {"bounds": len(graph.bounds), "fields": len(graph.fields)}),
         Claim("none", "no-theorem"),
-        equation=equation_claim(graph),
+        floors_claim(graph),
+        equation_claim(graph),
     )

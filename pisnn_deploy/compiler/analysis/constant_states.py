@@ -72,6 +72,8 @@ def equation_claim(graph: IntegerGraph) -> Claim:
     of_flux = inside.get(f"{graph.fields[0].name}-flux")
     if of_flux is not None and spec.method != "trained":
         figures |= transport_figures(graph, spec, semantics, of_flux)
+    if graph.order.answers:
+        figures["limited"] = 1
     is_law = max(worst, *steep, 0.0) <= LARGEST_DEVIATION and are_right(figures, graph.grid.spacing[0])
     method: Method = "trained-states" if spec.method == "trained" else "constant-states"
     return Claim("proved", method, figures) if is_law else Claim("none", "other-law", figures)

@@ -57,6 +57,9 @@ def _of_any(graph: IntegerGraph) -> dict[str, Integers]:
                 if holder == field.holder:
                     homes[holder][ends[beside]] = others[beside]
     carriers = {channels.population: channels for channels in graph.channels}
+    # Channels live with their cells, whatever answers they hear; so do the answers.
+    answers = dict.fromkeys(graph.order.answers, np.arange(graph.mesh.cells, dtype=np.int64))
+    homes |= answers
     for population in graph.populations:
         if population.name in homes:
             continue

@@ -56,16 +56,7 @@ class Limit:
         chosen = options.graph
         if chosen.limiter == "none":
             return None
-        if options.profile.microcode.multiply.value is False:
-            raise CompileError(
-                cls.name,
-                f"the target {options.profile.name} has no products of two values, which packets are limited by",
-                remedy="choose another target, such as loihi2, or compile without `limiter`",
-            )
-        if options.has_binary_spikes:
-            raise CompileError(
-                cls.name, "requests are integers, which binary spikes do not carry", remedy="use graded `spikes`"
-            )
+        require_target(cls.name, options)
         return cls(chosen.limiter, chosen.floor, chosen.ceiling)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -124,6 +115,31 @@ class Limit:
                 f"reservoir {index} shows {shown[index]} quanta, but the limiter allows no values {word} {limit}",
                 remedy="choose another `boundary`, or compile without `limiter`",
             )
+
+
+def require_target(name: str, options: CompileOptions) -> None:
+    """Refuse a target that cannot compute or send what a limiter needs.
+
+    Parameters
+    ----------
+    name : str
+        Name of the pass.
+
+    Raises
+    ------
+    CompileError
+        It has no products of two values, or spikes are binary.
+    """
+    if options.profile.microcode.multiply.value is False:
+        raise CompileError(
+            name,
+            f"the target {options.profile.name} has no products of two values, which packets are limited by",
+            remedy="choose another target, such as loihi2, or compile without `limiter`",
+        )
+    if options.has_binary_spikes:
+        raise CompileError(
+            name, "requests are integers, which binary spikes do not carry", remedy="use graded `spikes`"
+        )
 
 
 def _joined(graph: IntegerGraph, low: LowFlux, limits: OperatingWindow, *, has_ceiling: bool) -> IntegerGraph:

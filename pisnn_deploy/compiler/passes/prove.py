@@ -20,6 +20,7 @@ from pisnn_deploy.compiler.analysis.faces import (
     is_two_point,
     level_bits,
 )
+from pisnn_deploy.compiler.analysis.floors import taking
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
@@ -77,6 +78,8 @@ class Prove:
        enters another as the target stores the route, so the mass of each joined set of holders is constant.
        *Overflow* is assumed from the operating windows of all fields. *Equation*: at constant states the packets are
        the fluxes and rates of the law (`pisnn_deploy.compiler.analysis.constant_states`). Stability is not claimed.
+       With a limiter, *positivity* of each positive field: its fluxes ask, as in 4 without a low flux, and its other
+       channels have packets of one sign, which only give.
     """
 
     name: ClassVar[str] = "prove"
@@ -94,14 +97,12 @@ class Prove:
         Raises
         ------
         CompileError
-            The route of the packets does not conserve mass.
+            The route of the packets does not conserve mass, or a channel takes from a positive field without asking.
         """
-        if not graph.has_flux_network:
-            wrong = wrong_route(graph)
-            if wrong:
-                raise CompileError(self.name, wrong)
-            return replace(graph, certificate=certificate_of(graph, LARGEST_LEDGER))
         self._require_sums(graph)
+        if not graph.has_flux_network:
+            self._require_law(graph)
+            return replace(graph, certificate=certificate_of(graph, LARGEST_LEDGER))
         claims = (self._conservation(graph), _overflow(graph), stability_claim(graph), _positivity(graph))
         return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
@@ -129,6 +130,18 @@ class Prove:
                 self.name,
                 f"faces may ask {widest} quanta of a cell; answers exist up to 2^{ASKED_BITS}",
                 remedy="narrow the operating range, or compile without `limiter`",
+            )
+
+    def _require_law(self, graph: IntegerGraph) -> None:
+        """Refuse routes that lose mass, and channels that take from a positive field without asking."""
+        wrong = wrong_route(graph)
+        if wrong:
+            raise CompileError(self.name, wrong)
+        for channels, field in taking(graph):
+            raise CompileError(
+                self.name,
+                f"{channels} may take from {field} without asking; only fluxes ask",
+                remedy="write a rate that gives alone, or compile without `limiter`",
             )
 
     def _compare_route(self, graph: IntegerGraph) -> None:

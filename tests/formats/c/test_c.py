@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from drawn_laws import drawn_law
 from faces_by_hand import random_graph_of_one_field
-from generated_c import STRICT, UNDEFINED, Library, library
+from generated_c import STRICT, UNDEFINED, Library, in_step, library
 from graphs_by_hand import runnable_graph
 from models_under_test import compiled_box, oscillating_model
 from pydantic import ValidationError
@@ -36,27 +36,6 @@ from pisnn_deploy.graph.semantics import Semantics
 FAR = 1 << 40
 GLOBAL, LOCAL, FLUX, OVERFLOW, RANGE, MISSED = range(1, 7)
 MEMBRANE, FACES = 0, 1
-
-
-def in_step(graph: IntegerGraph, compiled: Library, steps: int) -> None:
-    """Compare masses, ledgers, states and packets of every PDE step with the reference semantics."""
-    semantics = Semantics(graph)
-    states = semantics.begin()
-    compiled.loaded.pisnn_reset()
-    for step in range(steps):
-        states, results = semantics.advance(states, step)
-        compiled.loaded.pisnn_step()
-        expected: dict[str, list[int]] = {}
-        for field in graph.fields:
-            (mass,) = states[field.holder].values()
-            expected[field.name] = mass.tolist()
-        for channels in graph.channels:
-            name = channels.population
-            expected |= {f"{name}.{state}": values.tolist() for state, values in states[name].items()}
-            packets = np.broadcast_to(results[name].sends[channels.output], channels.size)
-            expected[f"{name}.packet"] = packets.tolist()
-        assert dict(compiled.state()) == expected, f"PDE step {step + 1}"
-        assert compiled.audit() == (0, 0, 0, 0)
 
 
 KINDS = (
