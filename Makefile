@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all newer lint browser targets fuzzers format docs bench figures results fuzz models clean
+.PHONY: help setup demo test test-all newer lint browser targets fuzzers format docs release bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,7 +61,7 @@ newer: setup ## test the wheel on every installed Python from 3.11 to 3.14
 lint: setup ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy pisnn_deploy tests fuzz benchmarks
+	$(BIN)/mypy pisnn_deploy tests fuzz benchmarks release
 
 # Reports are tested in a real browser, and playwright's own would be another download of 200 MB.
 browser: ## install chromium for the tests of reports, from Debian's packages, if missing
@@ -97,6 +97,9 @@ format: setup ## format the sources with ruff
 docs: setup ## build the documentation into build/site and check links, without network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/properdocs build --strict
 
+release: setup ## build wheel and sdist of the last commit twice, compare them, and write them with an SBOM into dist
+	$(BIN)/python -m release
+
 bench: setup ## compare speed with Lava's own processes, numpy, py-pde and FiPy (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	$(BIN)/python -m benchmarks.performance
@@ -118,6 +121,7 @@ results: setup ## measure the zoo and its baselines for docs/results (100 minute
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.faults_of_kinds
 	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.meshes
 	$(BIN)/python -m benchmarks.convergence

@@ -10,7 +10,7 @@ import griffe
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-ROOTS = ("pisnn_deploy", "cli", "benchmarks", "fuzz")
+ROOTS = ("pisnn_deploy", "cli", "benchmarks", "fuzz", "release")
 SECTIONS = {
     griffe.DocstringSectionKind.parameters,
     griffe.DocstringSectionKind.other_parameters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +22,10 @@ import yaml
 from packaging.requirements import Requirement
 
 import pisnn_deploy
+from release import __main__ as making
+from release import materials
+from release.building import build
+from release.materials import bill
 
 ROOT = Path(__file__).parents[1]
 MAPPED = ("cli", "hardware_profiles", "models")
@@ -53,10 +59,19 @@ def run(*command: str | Path, folder: Path) -> str:
     return done.stdout
 
 
+EPOCH = 1_000_000_000
+
+
 def build_wheel(tree: Path, target: Path) -> Path:
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", target, tree, folder=tree)
-    (wheel,) = target.glob("*.whl")
+    (wheel,) = build(tree, target, EPOCH, "wheel")
     return wheel
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    (sdist,) = build(copy_tree(folder / "tree", links=True), folder / "dist", EPOCH, "sdist")
+    return sdist
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +177,76 @@ def test_the_wheel_holds_all_modules_and_data_and_nothing_else(wheel: Path) -> N
     assert "pisnn_deploy/models/heat1d/model.pt" in expected
 
 
-def test_a_checkout_without_links_builds_the_same(wheel: Path, tmp_path: Path) -> None:
-    other = build_wheel(copy_tree(tmp_path / "tree", links=False), tmp_path / "dist")
+def test_a_checkout_without_links_with_other_times_and_modes_builds_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path / "tree", links=False)
+    for path in tree.rglob("*"):
+        if path.is_file():
+            os.utime(path, (2_000_000_000, 2_000_000_000))
+            path.chmod(0o600)
+    other = build_wheel(tree, tmp_path / "dist")
     assert members(other) == members(wheel)
+    assert other.read_bytes() == wheel.read_bytes()
+
+
+def test_two_source_distributions_are_the_same_bytes(sdist: Path, tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path / "tree", links=True)
+    for path in tree.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            os.utime(path, (2_000_000_000, 2_000_000_000))
+    (other,) = build(tree, tmp_path / "dist", EPOCH, "sdist")
+    assert other.read_bytes() == sdist.read_bytes()
+    with tarfile.open(sdist) as archive:
+        assert {(member.mtime, member.uname, member.uid) for member in archive} == {(EPOCH, "", 0)}
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_release_is_built_twice_and_compared(
+    is_same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[Path] = []
+
+    def once(tree: Path, target: Path, epoch: int) -> tuple[Path, ...]:
+        target.mkdir(parents=True)
+        paths = (target / "a-1.tar.gz", target / "a-1-py3-none-any.whl")
+        for path in paths:
+            path.write_bytes(b"" if is_same else bytes([len(built)]))
+            built.append(path)
+        return paths
+
+    monkeypatch.setattr(making, "build", once)
+    monkeypatch.setattr(making, "export_commit", lambda checkout, tree: None)
+    monkeypatch.setattr(making, "DIST", tmp_path / "dist")
+    assert making.main() == (0 if is_same else 1) and len(built) == 4
+    if is_same:
+        names = ["SHA256SUMS", "a-1-py3-none-any.whl", "a-1.cdx.json", "a-1.tar.gz"]
+        assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == names
+        sums = (tmp_path / "dist" / "SHA256SUMS").read_text()
+        assert f"{hashlib.sha256(b'').hexdigest()}  a-1.tar.gz\n" in sums
+    else:
+        sentence = "two builds of the same commit differ: a-1-py3-none-any.whl, a-1.tar.gz\n"
+        assert capsys.readouterr().err == sentence
+        assert not (tmp_path / "dist").exists()
+
+
+def test_the_bill_of_materials_lists_what_a_release_installs(sdist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bill([sdist], EPOCH)
+    assert text == bill([sdist], EPOCH)
+    plain = json.loads(text)
+    assert plain["bomFormat"] == "CycloneDX" and plain["metadata"]["timestamp"] == "2001-09-09T01:46:40+00:00"
+    release = plain["metadata"]["component"]
+    assert (release["name"], release["version"]) == ("pisnn-deploy", pisnn_deploy.__version__)
+    digest = {"name": f"sha256:{sdist.name}", "value": hashlib.sha256(sdist.read_bytes()).hexdigest()}
+    assert digest in release["properties"]
+    listed = {component["name"]: component for component in plain["components"]}
+    assert listed.keys() == requirements("pisnn-deploy", frozenset({"all"})) - {"pisnn-deploy"}
+    pinned = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").splitlines()
+    assert {f"{name}=={component['version']}" for name, component in listed.items()} <= {
+        f"{canonical(name)}=={version}" for name, _, version in (line.partition("==") for line in pinned)
+    }
+    needed = {each["ref"]: each.get("dependsOn", []) for each in plain["dependencies"]}
+    assert f"numpy=={listed['numpy']['version']}" in needed[release["bom-ref"]]
+    monkeypatch.setattr(materials, "EXTRAS", ())
+    assert "torch" not in {component["name"] for component in json.loads(bill([sdist], EPOCH))["components"]}
 
 
 def test_what_a_used_checkout_leaves_behind_stays_out_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -175,10 +257,7 @@ def test_what_a_used_checkout_leaves_behind_stays_out_of_the_wheel(wheel: Path, 
     assert members(build_wheel(tree, tmp_path / "dist")) == members(wheel)
 
 
-def test_twine_and_check_wheel_contents_accept_both_distributions(wheel: Path, tmp_path: Path) -> None:
-    tree = copy_tree(tmp_path / "tree", links=True)
-    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", tmp_path, tree, folder=tree)
-    (sdist,) = tmp_path.glob("*.tar.gz")
+def test_twine_and_check_wheel_contents_accept_both_distributions(wheel: Path, sdist: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, folder=tmp_path)
     run(Path(sys.executable).with_name("check-wheel-contents"), wheel, folder=tmp_path)
 

@@ -1,0 +1,1 @@
+"""Distributions that anyone can build again, byte for byte, and their bill of materials."""
