@@ -82,7 +82,8 @@ def bill(distributions: Sequence[Path], epoch: int) -> str:
     for name, others in needs.items():
         component = release if name == NAME else components[name]
         bom.register_dependency(component, [components[other] for other in sorted(others - {NAME})])
-    return make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
+    text: str = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)
+    return text + "\n"
 
 
 def _component(name: str) -> Component:
