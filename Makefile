@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all newer lint browser targets fuzzers format docs release bench figures results fuzz models clean
+.PHONY: help setup demo test test-all newer lint browser targets fuzzers proofs format docs release bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,10 +49,10 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 # Neighbouring tests share kernels and fixtures, so each process gets neighbours; one that is done takes from the other.
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal --durations 20
 
-test: lint browser targets fuzzers ## run ruff, mypy and all tests, and list the 20 slowest
+test: lint browser targets fuzzers proofs ## run ruff, mypy and all tests, and list the 20 slowest
 	$(PYTEST)
 
-test-all: lint browser targets fuzzers ## the same with ten times the random examples, and on newer Pythons (hours)
+test-all: lint browser targets fuzzers proofs ## the same with ten times the random examples, and on newer Pythons (hours)
 	PISNN_EXAMPLES=10 PISNN_CASES=1000 PISNN_ALL_PYTHONS=1 $(PYTEST) --timeout 3600
 
 newer: setup ## test the wheel on every installed Python from 3.11 to 3.14
@@ -88,6 +88,22 @@ targets: ## install compilers, and simulators of microcontrollers, for the tests
 	fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		$(TARGET_PACKAGES)
+
+PROVERS := coqc ocamlfind ocamlopt
+PROVER_PACKAGES := coq ocaml-nox
+
+proofs: ## compile the proofs and the checker extracted from them into build/proofs; installs Debian's coq if missing
+	@for program in $(PROVERS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+			echo "The proofs need$$missing; install them, for example with" \
+				"'sudo apt-get install $(PROVER_PACKAGES)'." >&2; \
+			exit 2; \
+		fi; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			$(PROVER_PACKAGES); \
+	fi
+	@$(MAKE) --no-print-directory -C proofs OUT=$(CURDIR)/build/proofs
 
 format: setup ## format the sources with ruff
 	$(BIN)/ruff check --fix .

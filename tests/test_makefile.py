@@ -113,6 +113,32 @@ def test_setup_says_that_it_passes_over_a_named_python(tmp_path: Path) -> None:
     assert done.stderr == f"PYTHON={named} is no Python 3.10 that runs; using python3.10 instead.\n"
 
 
+def without_programs(folder: Path, target: str, user: int) -> subprocess.CompletedProcess[str]:
+    """Make a target on a machine that has make and a shell alone."""
+    for name in ("make", "sh"):
+        program = shutil.which(name)
+        assert program is not None
+        (folder / name).symlink_to(program)
+    (folder / "id").write_text(f"#!{folder / 'sh'}\necho {user}\n")
+    (folder / "id").chmod(0o755)
+    return subprocess.run(
+        ["make", "--no-print-directory", "-f", ROOT / "Makefile", target],
+        cwd=folder,
+        env={"PATH": str(folder), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_others_are_told_how_to_get_coq(tmp_path: Path) -> None:
+    done = without_programs(tmp_path, "proofs", 1000)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "The proofs need coqc ocamlfind ocamlopt; install them, for example with 'sudo apt-get install coq ocaml-nox'."
+    )
+
+
 def browser(folder: Path, user: int, *, present: bool) -> tuple[subprocess.CompletedProcess[str], str]:
     """Ask for the browser on a machine that has, beside make and a shell, what is written here; and what it called."""
     binaries, log = folder / "bin", folder / "calls"

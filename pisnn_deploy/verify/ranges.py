@@ -238,7 +238,7 @@ def _run(
         spans = {name: (int(lows[name][group]), int(highs[name][group])) for name in inputs}
         values = _spans(reading, spans, starts, current)
         _require_words(population.name, reading, values)
-        for name, number in _declared(reading).items():
+        for name, number in declared_quantities(reading).items():
             quantity = population.quantity(name)
             span = values.of(number)
             ranges.declared[quantity] = _hull((ranges.declared.get(quantity, span), span))
@@ -268,7 +268,7 @@ def _require_words(population: str, reading: Reading, values: Spans) -> None:
         raise TooWide(f"{population} {error}") from None
 
 
-def _declared(reading: Reading) -> dict[str, int]:
+def declared_quantities(reading: Reading) -> dict[str, int]:
     """Node numbers of the values with a declared width, by name."""
     names = {
         name: number
