@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph.columns import divergence
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
@@ -23,6 +23,7 @@ from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.graph.rows import Explicit
 from pisnn_deploy.graph.synapse import Synapse
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.programs.neurons import LOW
 
 RESIDUE_OUTPUT = 1
@@ -34,32 +35,44 @@ def sees_residues(graph: IntegerGraph) -> bool:
     return any(LOW in graph.population(channels.population).program.ports for channels in graph.channels)
 
 
-def low_weights(graph: IntegerGraph) -> Rows:
+def low_weights(weights: Rows, mesh: FaceMesh) -> Rows:
     """Weights of the residues that faces see.
 
     Parameters
     ----------
-    graph : IntegerGraph
-        Of a linear flux network.
+    weights : Rows, int64 [faces, holders]
+        Weights ``W`` of the masses. Of weights of several digits, the faces' own: lower ones would add less than half
+        a flux unit for each quantum of a limb.
 
     Returns
     -------
     Rows, int64 [faces, faces]
-        ``W D`` with the weights ``W`` of the masses; reservoirs show a constant value, so nothing is added to it.
+        ``W D``; reservoirs show a constant value, so nothing is added to it.
     """
-    cells = graph.mesh.cells
-    incidence = Incidence(graph.mesh.source, graph.mesh.target, graph.mesh.holders, 1).rows
-    return (graph.matrix(MEMBRANE, FLUX).between(0, cells) @ incidence.first_rows(cells)).without_zeros()
+    incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
+    return (weights.between(0, mesh.cells) @ incidence.first_rows(mesh.cells)).without_zeros()
 
 
-def residue_synapses(graph: IntegerGraph) -> tuple[Synapse, ...]:
-    """Synapses that bring faces the residues of others, weighted like the masses of the cells between them."""
-    rows = low_weights(graph)
-    parts = synapses(FLUX, FLUX, Explicit(rows.starts, rows.columns, rows.values, graph.mesh.faces))
+def residue_synapses(weights: Rows, mesh: FaceMesh) -> tuple[Synapse, ...]:
+    """Synapses that bring faces the residues of others, weighted like the masses of the cells between them.
+
+    Parameters
+    ----------
+    weights : Rows, int64 [faces, holders]
+        Weights of the masses.
+    """
+    rows = low_weights(weights, mesh)
+    parts = synapses(FLUX, FLUX, Explicit(rows.starts, rows.columns, rows.values, mesh.faces))
     return tuple(
         replace(part, name=part.name.replace(f"{FLUX}-to-{FLUX}", "residues"), port=LOW, output=RESIDUE_OUTPUT)
         for part in parts
     )
+
+
+def hears_its_cells(graph: IntegerGraph) -> bool:
+    """Whether faces weight residues like the masses of the cells that they belong to, in a linear flux network."""
+    heard = added((synapse.matrix() for synapse in graph.into(FLUX, LOW)), (graph.mesh.faces, graph.mesh.faces))
+    return not (heard - low_weights(graph.matrix(MEMBRANE, FLUX), graph.mesh)).without_zeros().entries
 
 
 def values_with_residues(graph: IntegerGraph, mass: Integers, residue: Integers | None) -> NDArray[np.float64]:

@@ -15,6 +15,15 @@ import pytest
 from compiled_once import compile_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels_compared import (
+    assert_every_step,
+    assert_same_state,
+    is_structured,
+    kernel_stepper_of,
+    lively,
+    unbounded_range,
+    with_bits,
+)
 from models_under_test import (
     binary_box,
     compiled,
@@ -44,7 +53,7 @@ from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
 from pisnn_deploy.runs.kernels.layers import layer_text
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import thread_count
-from pisnn_deploy.runs.run import RunState, start_of
+from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
@@ -66,52 +75,10 @@ BOXES = (
 )
 
 
-def lively(graph: IntegerGraph, seed: int = 5) -> Integers:
-    """Random masses well within the operating range, so that packets move and nothing stops the run."""
-    window = graph.window
-    reach = (window.upper - window.lower) // 8
-    if window.difference is not None:
-        reach = min(reach, window.difference // 8)
-    middle = (window.upper + window.lower) // 2
-    return np.random.default_rng(seed).integers(middle - reach, middle + reach + 1, graph.mesh.cells, dtype=np.int64)
-
-
-def assert_same_state(found: RunState, expected: RunState) -> None:
-    for name in ("mass", "current", "residue", "transported"):
-        assert np.array_equal(getattr(found, name), getattr(expected, name)), (name, expected.step)
-        assert getattr(found, name).dtype == np.int64
-    for name in ("step", "in_flight", "packets_sent", "quanta_sent", "events"):
-        assert getattr(found, name) == getattr(expected, name), name
-
-
 def fitted(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
     """A model on a box of unit cells."""
     spec = model.spec.model_copy(update={"lengths": tuple(float(n) for n in shape)})
     return unbounded_range(compiled_box(replace(model, spec=spec), shape, boundary, coding))
-
-
-def unbounded_range(graph: IntegerGraph) -> IntegerGraph:
-    """Without limits on slopes and currents, so that random masses beside reservoirs do not stop the run."""
-    return graph.with_field(window=replace(graph.window, difference=None, current=None))
-
-
-def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, threads: int = 1) -> RunState:
-    start = start_of(graph, mass)
-    expected = ReferenceStepper(graph, start, steps)
-    found = kernel_stepper(graph, start, steps, threads)
-    expected.begin()
-    found.begin()
-    assert_same_state(found.state(), expected.state())
-    for _ in range(steps):
-        expected.advance(1)
-        found.advance(1)
-        assert_same_state(found.state(), expected.state())
-    assert found.tally() == expected.tally()
-    return found.state()
-
-
-def is_structured(graph: IntegerGraph) -> bool:
-    return isinstance(kernel_stepper(graph, start_of(graph, graph.initial), 1), StructuredStepper)
 
 
 @pytest.mark.parametrize("boundary", LINES)
@@ -290,14 +257,6 @@ def assert_same_run(found: Run, expected: Run) -> None:
         assert np.array_equal(getattr(found.trace, field), getattr(expected.trace, field)), field
     for field in ("steps", "time_steps", "violations", "failure", "packets_sent", "quanta_sent", "events"):
         assert getattr(found, field) == getattr(expected, field), field
-
-
-def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:
-    tight = tuple(
-        replace(b, bits=bits) if (b.population, b.quantity) == (population, quantity) else b for b in graph.bounds
-    )
-    assert tight != graph.bounds
-    return replace(graph, bounds=tight)
 
 
 def assert_same_failure(graph: IntegerGraph, mass: Integers, steps: int = 30, threads: int = 1) -> Run:
@@ -532,12 +491,6 @@ def test_wide_numbers_where_narrow_ones_do_not_fit() -> None:
     mass = lively(graph)
     mass[3] = 2**29
     assert_every_step(wide, mass)
-
-
-def kernel_stepper_of(graph: IntegerGraph) -> StructuredStepper:
-    stepper = kernel_stepper(graph, start_of(graph, graph.initial), 1)
-    assert isinstance(stepper, StructuredStepper)
-    return stepper
 
 
 def test_a_program_without_a_text_runs_in_the_reference() -> None:

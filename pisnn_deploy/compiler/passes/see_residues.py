@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, kinds
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.residues import residue_synapses
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
     from pisnn_deploy.compiler.runner import Floating
+
+_LEVELS = "cells of different capacity, whose levels round to a quantum or more"
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class SeeResidues:
 
     1. A face sends its residue besides its packet, and corrects its drive by ``(low + theta/2) >> F``, where ``low``
        weights the residues at the faces of the cells that it sees, like the masses of these cells.
-    2. Refused for hidden layers, whose rectifiers would have to see residues before they act, for materials and for
-       binary spikes.
+    2. Of weights of several digits, the faces' own weight the residues.
+    3. Refused for hidden layers, whose rectifiers would have to see residues before they act; for cells that faces see
+       as levels, which round to a quantum or more, where each face holds back half of one at most; and for binary
+       spikes.
 
     Parameters
     ----------
@@ -47,12 +52,13 @@ class SeeResidues:
         Raises
         ------
         CompileError
-            A hidden layer, materials, or binary spikes.
+            A hidden layer, levels, or binary spikes.
         """
+        sees_masses, of_materials = any(graph.between(MEMBRANE, FLUX)), graph.materials is not None
         for is_so, what in (
-            (bool(graph.between_fields), "hidden layers or levels"),
-            (graph.materials is not None, "materials"),
-            (self.binary, "binary spikes"),
+            (not sees_masses and of_materials, _LEVELS),
+            (not sees_masses and not of_materials, "hidden layers, whose rectifiers act before faces do"),
+            (self.binary, "binary spikes, which send no changes of residues"),
         ):
             if is_so:
                 raise CompileError(
@@ -60,7 +66,8 @@ class SeeResidues:
                 )
         *others, route = graph.synapses
         seeing = kinds.with_faces(graph, sees_residues=True)
-        return replace(seeing, synapses=(*others, *residue_synapses(graph), route))
+        heard = residue_synapses(graph.matrix(MEMBRANE, FLUX), graph.mesh)
+        return replace(seeing, synapses=(*others, *heard, route))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence that describes the result."""

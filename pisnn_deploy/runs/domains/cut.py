@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.rows import added
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import layers_of, synapses, window_stencil
 from pisnn_deploy.graph.limiter import ChannelEnds, Joined, limiter_synapses
 from pisnn_deploy.graph.parts import Part, restricted
-from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEEING, SEVERAL_FIELDS, refuse
+from pisnn_deploy.graph.residues import residue_synapses, sees_residues
+from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEVERAL_FIELDS, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
 
@@ -65,8 +67,9 @@ class Domain:
 
 def reach(graph: IntegerGraph) -> int:
     """Number of rows by which a PDE step spreads information."""
-    # A limiter's answer depends on all faces of the cell on the other side of a face.
-    return max(graph.model_spec.half_width, graph.model_spec.transverse) + bool(graph.order.answers)
+    # A limiter's answer depends on all faces of the cell on the other side of a face, as does the limb of a cell.
+    further = bool(graph.order.answers) or sees_residues(graph)
+    return max(graph.model_spec.half_width, graph.model_spec.transverse) + further
 
 
 def require_divisible(graph: IntegerGraph) -> None:
@@ -75,9 +78,9 @@ def require_divisible(graph: IntegerGraph) -> None:
     Raises
     ------
     UsageError
-        The graph has several fields, no grid, materials, stock processes, or faces that see residues.
+        The graph has several fields, no grid, materials, or stock processes.
     """
-    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE, SEEING), "run it undivided")
+    refuse(graph, "domains", (SEVERAL_FIELDS, OFF_GRID, MATERIALS, LATE), "run it undivided")
 
 
 def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
@@ -174,7 +177,11 @@ def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int
     ]
     names = layers_of(graph)
     for source, target, connection in zip(names, names[1:], connections, strict=False):
-        yield from synapses(source, target, connection)
+        laid_out = synapses(source, target, connection)
+        yield from laid_out
+        if (source, target) == (MEMBRANE, FLUX) and sees_residues(graph):
+            weights = added((synapse.matrix() for synapse in laid_out), (small.faces, small.holders))
+            yield from residue_synapses(weights, small)
     for answers in graph.order.answers:
         ends = ChannelEnds(small.source, small.target, small.cells, small.holders)
         yield from limiter_synapses(ends, graph.sole_channels.program, Joined(MEMBRANE, FLUX, answers))

@@ -26,9 +26,9 @@ Integers = NDArray[np.int64]
 ARRIVAL, CURRENT = "arrival", "current"
 MASKS = {SOURCE_MASS: "source_inside", TARGET_MASS: "target_inside"}
 """Mask for each mass port of a face: -1 if that end is a cell, else 0."""
-ON_A_GRID = {SOURCE_MASS: "mass[i]", TARGET_MASS: "mass[i + stride]"}
+ON_A_GRID = {SOURCE_MASS: "mass[i]", TARGET_MASS: "mass[i + stride]", LOW: "row.low[x]"}
 ANYWHERE = {SOURCE_MASS: "mass[ends[0, i]]", TARGET_MASS: "mass[ends[1, i]]"}
-"""Expressions of the masses at the ends."""
+"""Expressions of the masses at the ends, and of what residues add up to."""
 
 
 class UnservedError(Exception):
@@ -171,7 +171,7 @@ def face_text(
     narrow_products : frozenset of str
         Results of products that fit the kernels' word.
     ends : mapping of str to str
-        Expressions of the masses at the ends.
+        Expressions of the masses at the ends, and of what residues add up to unless it is an array.
 
     Raises
     ------
@@ -215,6 +215,8 @@ class _Writer:
         if name in self.program.parameters and name in constant:
             self.names[name] = self.numbers(constant[name])
             return []
+        if name == LOW and LOW in self.ends:
+            return [f"v_{name} = {self.ends[LOW]}"]
         if name in self.program.parameters or name == LOW:  # what residues add up to is computed before the step
             self.arrays.append(name)
             return [f"v_{name} = t(p{len(self.arrays) - 1}[axis, i])"]
@@ -290,7 +292,7 @@ class _Writer:
             f"current = {f'v_{CURRENT}' if CURRENT in program.after else 'arrivals[x]'}",
             *(kept_back if firing is not None else ()),
             "largest = max(largest, max(current, t(-current)))",
-            *(bits_of(name, "sent" if name in program.sends else f"v_{name}") for name in self.stored),
+            *(bits_of(name, "sent" if name == program.sends[0] else f"v_{name}") for name in self.stored),
         ]
         begin = [
             *(f"new{at} = t(0)" for at, _ in states),
@@ -311,7 +313,7 @@ class _Writer:
         """Return a function with a loop; call it after all loops are generated."""
         opened = [
             "states, parameters, transported, ends, _ = arrays",
-            "arrivals, before, result = row",
+            "arrivals, before, result = row.arrivals, row.before, row.result",
             "axis, at, place, stride, n = run",
             "t = arrivals.dtype.type",
             "sign_bit = t(8 * arrivals.itemsize - 1)",

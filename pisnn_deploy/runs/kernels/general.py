@@ -11,6 +11,8 @@ populations between membranes and faces.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from pisnn_deploy.runs.kernels.common import LAYERS, outside, settle_step, spikes
@@ -35,10 +37,18 @@ from pisnn_deploy.runs.kernels.places import (
     UNLIMITED,
     UPPER,
 )
-from pisnn_deploy.runs.kernels.structured import Row, audit_run, fire_run
+from pisnn_deploy.runs.kernels.structured import audit_run, fire_run
 
 KERNELS = ("hear", "fire", "collect", "answer", "settle", "advance", "too_steep")
 PARTS = ("pisnn_deploy.runs.kernels.common", "pisnn_deploy.runs.kernels.places")
+
+
+class Row(NamedTuple):
+    """Buffers of one share of the work, and its row of results."""
+
+    arrivals: Any
+    before: Any
+    result: Any
 
 
 def answer_run(*arguments):

@@ -98,7 +98,7 @@ class GeneralStepper(KernelStepper):
         of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
         kinds = list(dict.fromkeys(layer.text for layer in of_layers))
         self._programs = (limits_of(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
-        layers_at = places.layers_at(len(population.program.states))
+        self._layers_at = layers_at = places.layers_at(len(population.program.states))
         self.kernels = bound(general, of_faces.text + answering(kinds), (("LAYERS", layers_at),))
         self.values, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
         size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)

@@ -78,7 +78,7 @@ def answering(texts: Iterable[str]) -> str:
     functions, calls = [], []
     arguments = "numbers, widths, values, row, first, n, changes_count"
     for kind, text in enumerate(texts):
-        body = ["arrivals, _, result = row", *text.split("\n")]
+        body = ["arrivals, result = row.arrivals, row.result", *text.split("\n")]
         functions += [f"def answer_{kind}({arguments}):", *(f"    {line}" for line in body), ""]
         calls += [f"    if kind == {kind}:", f"        return answer_{kind}({arguments})"]
     return "\n".join([*functions, f"def answer_run(kind, {arguments}):", *calls, "    return 0", ""])

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pisnn_deploy.graph.contract import RESIDUE
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs import Operation, run
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import bounds
+from pisnn_deploy.programs.neurons import LOW
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels import places as place
 from pisnn_deploy.runs.kernels.faces import ARRIVAL, begins_with, fired
@@ -81,6 +83,8 @@ def values_before_the_audit(
     inputs: dict[str, Interval] = {}
     for port in program.ports:
         reach = kernel.largest * mass + bias if port == ARRIVAL else mass
+        if port == LOW:
+            reach = kernel.largest * largest_limb(graph, faces)
         inputs[port] = Interval(-reach, reach)
     for state, after in zip(program.states, program.after, strict=True):
         reach = min(largest_of(graph, faces.name, faces.quantity(name)) for name in (state, after))
@@ -93,6 +97,12 @@ def values_before_the_audit(
             else Interval(int(values.min(initial=0)), int(values.max(initial=0)))
         )
     return bounds(program, inputs)
+
+
+def largest_limb(graph: IntegerGraph, faces: Population) -> int:
+    """Largest absolute sum of the residues at the faces of a cell of a grid, in flux units."""
+    residue = min(largest_of(graph, faces.name, faces.quantity(name)) for name in (faces.program.states[-1], RESIDUE))
+    return 2 * len(graph.grid.shape) * residue
 
 
 def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
@@ -180,7 +190,7 @@ def rests(faces: Population, values: Mapping[str, Interval]) -> bool:
         Bounds of the masses at the ends of a face, by port.
     """
     program = faces.program
-    if program.ports == (ARRIVAL,):
+    if {*program.ports} <= {ARRIVAL, LOW}:
         result = run(program, Whole(), dict.fromkeys(program.inputs, 0))
         return not any((*result.states.values(), *result.sends))
     nothing = Interval(0, 0)

@@ -65,6 +65,8 @@ class KernelStepper(ABC):
     """State of the faces; `arrays.states` has the states of their program."""
     _counters: Integers
     """Counts of the kernels and sums for the audit, see `places`."""
+    _layers_at: int
+    """Index of the spikes of the first population between membranes and faces."""
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, shares: int) -> None:
         self._graph = graph
@@ -172,11 +174,15 @@ class KernelStepper(ABC):
         self._take_over(state)
         counters = self._counters
         counters[:] = 0
-        for at, (_, values) in enumerate(self._of_states(state)):
-            counters[places.STATES + 2 * at] = values.sum()
+        for at, total in enumerate(self._sums_of(state)):
+            counters[places.STATES + 2 * at] = total
         counters[places.DONE] = state.step
         counters[places.IN_FLIGHT] = state.in_flight
         counters[places.MASS_SUM] = state.mass.sum()
+
+    def _sums_of(self, state: RunState) -> list[int]:
+        """Sums that no memory may change between two PDE steps."""
+        return [int(values.sum()) for _, values in self._of_states(state)]
 
     def _of_states(self, state: RunState) -> list[tuple[str, Integers]]:
         """Names and values of the states of faces; the residue is last, after the current if it is kept."""
@@ -200,7 +206,7 @@ class KernelStepper(ABC):
     @cached_property
     def _counted(self) -> Integers:
         """Indices of the counts: packets, quanta, then spikes of each population of the chain."""
-        layers = range(places.layers_at(len(self.arrays.states)), self._counters.size)
+        layers = range(self._layers_at, self._counters.size)
         return np.array([places.PACKETS, places.QUANTA, places.MEMBRANE_SPIKES, *layers, places.FLUX_SPIKES])
 
     def _kernel_counts(self) -> Counts:

@@ -23,6 +23,7 @@ from pisnn_deploy.runs.kernels.arrivals import arrive, ask_ahead, steepest
 from pisnn_deploy.runs.kernels.common import settle_step
 from pisnn_deploy.runs.kernels.compiled import part
 from pisnn_deploy.runs.kernels.exchange import cells, enter, leave, reservoirs
+from pisnn_deploy.runs.kernels.limbs import limbs
 from pisnn_deploy.runs.kernels.places import (
     AUDITED,
     DIFFERENCE,
@@ -35,8 +36,9 @@ from pisnn_deploy.runs.kernels.places import (
 )
 
 KERNELS = ("sweep", "join", "advance", "too_steep")
-PARTS = tuple(f"pisnn_deploy.runs.kernels.{name}" for name in ("arrivals", "common", "exchange", "places"))
+PARTS = tuple(f"pisnn_deploy.runs.kernels.{name}" for name in ("arrivals", "common", "exchange", "limbs", "places"))
 AXES = 1  # replaced by the number of axes of the mesh
+SEES = 0  # replaced by 1 where faces see residues
 
 
 class Row(NamedTuple):
@@ -45,6 +47,14 @@ class Row(NamedTuple):
     arrivals: Any
     before: Any
     result: Any
+    low: Any
+
+
+class Held(NamedTuple):
+    """What cells hold, in the padded numbering: their masses, and their low limbs where faces see residues."""
+
+    mass: Any
+    limb: Any
 
 
 def fire_run(*arguments):
@@ -58,9 +68,10 @@ def audit_run(*arguments):
 
 
 @part
-def _faces(tables, limits, programs, block, mass, arrays, row, packets):
+def _faces(tables, limits, programs, block, now, arrays, row, packets):
     """Fire the faces of a block into `packets`; nonexistent faces stay 0."""
-    grid, network, runs = tables
+    grid, network, of_limbs, runs = tables
+    mass = now.mass
     numbers, widths = programs
     front = grid.strides[0]
     begin = grid.block_start[block]
@@ -79,6 +90,8 @@ def _faces(tables, limits, programs, block, mass, arrays, row, packets):
                 ask_ahead(arrays.states[0], axis, runs.start[run], runs.length[run])
                 ask_ahead(arrays.states[-1], axis, runs.start[run], runs.length[run])
             arrive(network, runs, axis, run, mass, row.arrivals)
+            if SEES:
+                arrive(of_limbs, runs, axis, run, now.limb, row.low)
             fire_run(numbers, widths, mass, arrays, row, packets, (axis, at, place, stride, n))
             if limits[AUDITED]:
                 largest = limits[LARGEST_CURRENT]
@@ -90,51 +103,60 @@ def _faces(tables, limits, programs, block, mass, arrays, row, packets):
 
 @part
 def _fill_halo(halo, new):
-    """Copy masses into the halo of periodic boundaries."""
+    """Copy masses and limbs into the halo of periodic boundaries."""
     for x in range(halo.shape[1]):
-        new[halo[0, x]] = new[halo[1, x]]
+        new.mass[halo[0, x]] = new.mass[halo[1, x]]
+    if SEES:
+        for x in range(halo.shape[1]):
+            new.limb[halo[0, x]] = new.limb[halo[1, x]]
 
 
-def sweep(tables, programs, mass, new, arrays, buffers, slab):
+@part
+def _update(tables, limits, block, now, new, arrays, row, packets):
+    """Update the cells of a block and the reservoirs beside them, once all its packets are known."""
+    grid, lines, wraps, edges = tables
+    cells((grid, lines, wraps), limits, block, now.mass, new.mass, row, packets)
+    begin = grid.block_start[block] - grid.strides[0]
+    reservoirs(edges, limits, block, begin, now.mass, arrays, packets, row.result)
+    if SEES:
+        limbs((grid, lines, wraps), limits, block, now.limb, new.limb, arrays.states[-1], row.result)
+
+
+def sweep(tables, programs, now, new, arrays, buffers, slab):
     """Run one PDE step of a slab, except for the cells of its first block, which need packets of the previous slab."""
-    grid, network, runs, lines, wraps, edges = tables
+    grid, network, of_limbs, runs, lines, wraps, edges = tables
     limits = programs[0]
-    row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab])
+    row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab], buffers.low[slab])
     begin, end = grid.slab_block[slab], grid.slab_block[slab + 1]
     for block in range(begin, end):
         packets = buffers.head[slab] if block == begin else buffers.work[slab]
-        _faces((grid, network, runs), limits, programs[1:], block, mass, arrays, row, packets)
+        _faces((grid, network, of_limbs, runs), limits, programs[1:], block, now, arrays, row, packets)
         if block > begin:
             for x in range(grid.strides[0]):
                 packets[0, x] = buffers.tail[slab, x]
-            cells((grid, lines, wraps), limits, block, mass, new, row, packets)
-            reservoirs(
-                edges, limits, block, grid.block_start[block] - grid.strides[0], mass, arrays, packets, row.result
-            )
+            _update((grid, lines, wraps, edges), limits, block, now, new, arrays, row, packets)
         leave(grid, block, packets, buffers.tail, slab)
 
 
-def join(tables, programs, mass, new, arrays, buffers, counters):
+def join(tables, programs, now, new, arrays, buffers, counters):
     """Finish a PDE step after all slabs are swept, and return its flags."""
-    grid, _, _, lines, wraps, edges = tables
+    grid, _, _, _, lines, wraps, edges = tables
     limits = programs[0]
     for slab in range(grid.slab_block.size - 1):
         block = grid.slab_block[slab]
-        row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab])
+        row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab], buffers.low[slab])
         enter(grid, limits[PERIODIC_FIRST_AXIS], buffers.head[slab], buffers.tail, slab)
-        cells((grid, lines, wraps), limits, block, mass, new, row, buffers.head[slab])
-        begin = grid.block_start[block] - grid.strides[0]
-        reservoirs(edges, limits, block, begin, mass, arrays, buffers.head[slab], row.result)
+        _update((grid, lines, wraps, edges), limits, block, now, new, arrays, row, buffers.head[slab])
     _fill_halo(grid.halo, new)
-    return settle_step(new, buffers.results, counters, limits[AUDITED])
+    return settle_step(new.mass, buffers.results, counters, limits[AUDITED])
 
 
-def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
+def advance(tables, programs, now, new, arrays, buffers, counters, steps):
     """Run PDE steps of a mesh with a single slab, up to one with a flag; return their number."""
-    grid, network, runs, lines, wraps, edges = tables
+    grid, network, of_limbs, runs, lines, wraps, edges = tables
     limits = programs[0]
     blocks = grid.slab_block[1]
-    row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0])
+    row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0], buffers.low[0])
     head, work = buffers.head[0], buffers.work[0]
     for step in range(steps):
         # The cells of the first block need the packets of the last one.
@@ -142,28 +164,26 @@ def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
             block = turn % blocks
             packets = head if block == 0 else work
             if turn < blocks:
-                _faces((grid, network, runs), limits, programs[1:], turn, mass, arrays, row, packets)
+                _faces((grid, network, of_limbs, runs), limits, programs[1:], turn, now, arrays, row, packets)
             if turn > 0:
                 if turn < blocks:
                     for x in range(grid.strides[0]):
                         packets[0, x] = buffers.tail[0, x]
                 else:
                     enter(grid, limits[PERIODIC_FIRST_AXIS], head, buffers.tail, 0)
-                cells((grid, lines, wraps), limits, block, mass, new, row, packets)
-                begin = grid.block_start[block] - grid.strides[0]
-                reservoirs(edges, limits, block, begin, mass, arrays, packets, row.result)
+                _update((grid, lines, wraps, edges), limits, block, now, new, arrays, row, packets)
             if turn < blocks:
                 leave(grid, turn, packets, buffers.tail, 0)
         _fill_halo(grid.halo, new)
-        if settle_step(new, buffers.results, counters, limits[AUDITED]):
+        if settle_step(new.mass, buffers.results, counters, limits[AUDITED]):
             return step + 1
-        mass, new = new, mass
+        now, new = new, now
     return steps
 
 
 def too_steep(tables, programs, mass, slopes):
     """Whether masses across any face differ by more than the operating range allows."""
-    grid, _, runs, _, _, edges = tables
+    grid, _, _, runs, _, _, edges = tables
     limits = programs[0]
     for block in range(grid.block_start.size - 1):
         for axis in range(AXES):

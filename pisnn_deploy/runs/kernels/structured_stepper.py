@@ -10,15 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
+from pisnn_deploy.graph.columns import divergence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.residues import hears_its_cells, sees_residues
 from pisnn_deploy.runs.kernels import places, structured
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import FaceText, UnservedError, face_text, folded, values_of
 from pisnn_deploy.runs.kernels.layout import Layout, Values, layout_of, pad_values, reservoir_order
 from pisnn_deploy.runs.kernels.limits import (
+    SHORT,
     bounded_values,
     fits_narrow,
+    largest_limb,
     largest_of,
     limits_of,
     narrow_products,
@@ -51,6 +55,7 @@ class Buffers(NamedTuple):
     arrivals: Values
     before: Values
     results: Integers
+    low: Values
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Plan:
         Whether all values fit into 32 bits.
     short : tuple of bool
         Whether each state fits into 16 bits.
+    sees : bool
+        Whether faces see residues.
+    short_limbs : bool
+        Whether the low limb of a cell fits into 16 bits.
     """
 
     kernel: Kernel
@@ -78,6 +87,8 @@ class Plan:
     text: FaceText
     narrow: bool
     short: tuple[bool, ...]
+    sees: bool
+    short_limbs: bool
 
 
 def plan_of(graph: IntegerGraph) -> Plan | None:
@@ -89,7 +100,8 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
         None if they do not support the graph.
     """
     kernel, population = kernel_of(graph), graph.sole_channels
-    if kernel is None or len(population.program.sends) != 1:
+    sees = sees_residues(graph)
+    if kernel is None or len(population.program.sends) != 1 + sees or (sees and not hears_its_cells(graph)):
         return None
     values, limits = values_of(graph, population), limits_of(graph)
     constant = {name: int(array[0]) for name, array in values.items() if array.size and (array == array[0]).all()}
@@ -106,7 +118,9 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
     except UnservedError:
         return None
     short = short_states(population, bounds) if narrow else (False,) * len(population.program.states)
-    return Plan(kernel, limits, population, {name: values[name] for name in text.arrays}, text, narrow, short)
+    short_limbs = sees and narrow and largest_limb(graph, population) <= SHORT
+    arrays = {name: values[name] for name in text.arrays}
+    return Plan(kernel, limits, population, arrays, text, narrow, short, sees, short_limbs)
 
 
 class StructuredStepper(KernelStepper):
@@ -129,11 +143,17 @@ class StructuredStepper(KernelStepper):
         self._tables = tables_of(graph, plan.kernel, layout, threads)
         self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
         self._limits[places.AUDITED] = int(audited)
-        constants = (("AXES", len(layout.shape)), ("LAYERS", places.layers_at(len(plan.short))))
+        self._layers_at = places.layers_at(len(plan.short) + plan.sees)
+        constants = (
+            ("AXES", len(layout.shape)),
+            ("SEES", int(plan.sees)),
+            ("LIMBS", places.layers_at(len(plan.short))),
+            ("LAYERS", self._layers_at),
+        )
         self.kernels = bound(structured, plan.text.text, constants)
         widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
         self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
-        self.mass, self._new = self._padded(graph, plan), self._padded(graph, plan)
+        self._now, self._new = (structured.Held(self._padded(graph, plan), self._limbs(plan)) for _ in range(2))
         self.arrays = self._arrays_of(graph, plan)
         self._buffers = self._buffers_of(layout)
         self._counters = np.zeros(self._buffers.results.shape[1], np.int64)
@@ -143,6 +163,16 @@ class StructuredStepper(KernelStepper):
         self._moved_at = 0
         self._moved = np.zeros(graph.mesh.faces, np.int64)
         super().__init__(graph, start, steps, self._tables.grid.slab_block.size - 1)
+
+    @property
+    def mass(self) -> Values:
+        """Masses of the cells, in the padded numbering."""
+        mass: Values = self._now.mass
+        return mass
+
+    def _limbs(self, plan: Plan) -> Values:
+        word = np.int32 if self.narrow else np.int64
+        return np.zeros(self._layout.size if plan.sees else 0, np.int16 if plan.short_limbs else word)
 
     def _padded(self, graph: IntegerGraph, plan: Plan) -> Values:
         lower, upper = int(plan.limits[places.LOWER]), int(plan.limits[places.UPPER])
@@ -175,7 +205,8 @@ class StructuredStepper(KernelStepper):
             np.zeros((slabs, front), word),
             np.zeros((slabs, places.TILE), word),
             np.zeros((slabs, places.TILE), word),
-            np.zeros((slabs, places.layers_at(len(self.arrays.states))), np.int64),
+            np.zeros((slabs, self._layers_at), np.int64),
+            np.zeros((slabs, places.TILE), word),
         )
 
     def _values(self) -> tuple[Integers, list[Integers], Integers]:
@@ -192,6 +223,7 @@ class StructuredStepper(KernelStepper):
         arrays.ledger[:] = state.mass[cells:][self._order]
         for (_, values), array in zip(self._of_states(state), arrays.states, strict=True):
             layout.scatter(values, array)
+        self._load_limbs(state.residue)
         arrays.transported[:] = 0
         self._moved = state.transported.copy()
         self._moved_at = state.step
@@ -216,10 +248,21 @@ class StructuredStepper(KernelStepper):
         halo = self._tables.grid.halo
         self.mass[halo[0]] = self.mass[halo[1]]
 
+    def _load_limbs(self, residue: Integers) -> None:
+        limb = self._now.limb
+        if limb.size:
+            cells, halo = self._layout.cells(limb), self._tables.grid.halo
+            cells[...] = divergence(self._graph, residue)[: self._graph.mesh.cells].reshape(cells.shape)
+            limb[halo[0]] = limb[halo[1]]
+
+    def _sums_of(self, state: RunState) -> list[int]:
+        limb = self._now.limb
+        return [*super()._sums_of(state), *([int(self._layout.cells(limb).sum(dtype=np.int64))] if limb.size else [])]
+
     def prepare(self) -> None:
         """Compile all kernels of a step."""
         followed = (self._tables, self._programs)
-        shared = (*followed, self.mass, self._new, self.arrays, self._buffers)
+        shared = (*followed, self._now, self._new, self.arrays, self._buffers)
         if self._pool is None:
             compiled_for(self.kernels.advance, *shared, self._counters, 0)
         else:
@@ -248,21 +291,21 @@ class StructuredStepper(KernelStepper):
         """Run PDE steps up to one with a flag, and return their number."""
         followed = (self._tables, self._programs)
         if self._pool is None:
-            arguments = (*followed, self.mass, self._new, self.arrays, self._buffers, self._counters)
+            arguments = (*followed, self._now, self._new, self.arrays, self._buffers, self._counters)
             done = int(self.kernels.advance(*arguments, steps))
             if done % 2:
-                self.mass, self._new = self._new, self.mass
+                self._now, self._new = self._new, self._now
             return done
         slabs = range(1, self._buffers.results.shape[0])
         for step in range(steps):
-            shared = (*followed, self.mass, self._new, self.arrays, self._buffers)
+            shared = (*followed, self._now, self._new, self.arrays, self._buffers)
             sweep = partial(self.kernels.sweep, *shared)
             others = [self._pool.submit(sweep, slab) for slab in slabs]
             sweep(0)
             for other in others:
                 other.result()
             flags = self.kernels.join(*shared, self._counters)
-            self.mass, self._new = self._new, self.mass
+            self._now, self._new = self._new, self._now
             if flags:
                 return step + 1
         return steps
@@ -274,13 +317,14 @@ class StructuredStepper(KernelStepper):
 
     def _snapshot(self) -> tuple[Values, ...]:
         arrays = self.arrays
-        copied = (self.mass, *arrays.states, arrays.transported, arrays.ledger, self._counters, self._moved)
+        held = (*self._now, *arrays.states, arrays.transported, arrays.ledger)
+        copied = (*held, self._counters, self._moved)
         return (*(array.copy() for array in copied), np.array(self._moved_at))
 
     def _go_back(self, snapshot: tuple[Values, ...]) -> None:
         arrays = self.arrays
         *saved, moved, moved_at = snapshot
-        copied = (self.mass, *arrays.states, arrays.transported, arrays.ledger, self._counters)
+        copied = (*self._now, *arrays.states, arrays.transported, arrays.ledger, self._counters)
         for array, values in zip(copied, saved, strict=True):
             array[...] = values
         self._moved = moved.copy()

@@ -95,6 +95,8 @@ class Tables(NamedTuple):
 
     grid: Grid
     network: Network
+    of_limbs: Network
+    """The same weights without biases, for the limbs of the cells; reservoirs have none."""
     runs: Runs
     lines: Lines
     wraps: Wraps
@@ -117,11 +119,13 @@ def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -
     wraps = np.stack(wraps_of(layout, positions))
     wraps = wraps[:, np.argsort(wraps[1], kind="stable")]
     runs, special_order = _face_runs(layout, positions, block_start, specials)
+    network = _network(kernel, layout, wide, np.stack(specials[1:])[:, special_order])
     cell_start, cell_length, gaps = _runs(layout.cells(positions), block_start, merged=_pads_are_inside(graph))
     cell_gap, cell_gaps = _gaps_of(cell_start, cell_length, [gaps], np.zeros_like(cell_start))
     return Tables(
         Grid(np.array(layout.strides, np.int64), block_start, slab_block, np.stack(halo_of(layout, positions))),
-        _network(kernel, layout, wide, np.stack(specials[1:])[:, special_order]),
+        network,
+        network._replace(bias=np.zeros_like(network.bias), specials=network.specials * np.array([[1], [1], [0]])),
         runs,
         Lines(np.searchsorted(cell_start, block_start), cell_start, cell_length, cell_gap, cell_gaps),
         Wraps(np.searchsorted(wraps[1], block_start), wraps),
