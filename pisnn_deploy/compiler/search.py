@@ -10,7 +10,7 @@ import numpy as np
 from pisnn_deploy.compiler.analysis.free_kernels import SHORTEST_STEP, free_kernels
 from pisnn_deploy.compiler.options import CompileOptions
 from pisnn_deploy.compiler.passes.stock import LARGEST_THRESHOLD, LowerStock
-from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
+from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, PLACING, asked
 from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
 from pisnn_deploy.core.errors import CompileError, DoesNotFit, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
@@ -139,7 +139,22 @@ def best_integers(floating: Floating, options: CompileOptions, report: Report = 
         return _recorded(trial, f"unseen: {error}")
     text = f"{_error_text(trial.error)} unseen, {_error_text(other.error)} seen"
     pays = other.error is not None and trial.error is not None and other.error < trial.error * WORTH_IT
-    return _recorded(other if pays else trial, text)
+    if not pays:
+        return _recorded(trial, text)
+    before = _size(floating, options, trial.graph)
+    try:
+        more = [after - own for after, own in zip(_size(floating, options, other.graph), before, strict=True)]
+    except CompileError as error:
+        return _recorded(trial, f"{text}, which the target cannot place: {error}")
+    return _recorded(other, f"{text}, for {more[0]:+,} neurons, {more[1]:+,} connections, {more[2]:+,} axons")
+
+
+def _size(floating: Floating, options: CompileOptions, graph: IntegerGraph) -> tuple[int, int, int]:
+    """Neurons, connections, and axons between cores, of which there are none without a placement."""
+    placement = run_passes(graph, asked(PLACING, options, floating))[0].placement
+    axons = () if placement is None else placement.axons.values()
+    neurons, connections = (p.size for p in graph.populations), (s.entries for s in graph.synapses)
+    return sum(neurons), sum(connections), sum(int(runs[:, 1].sum()) for runs in axons)
 
 
 def _recorded(trial: Trial, summary: str) -> Trial:

@@ -192,6 +192,7 @@ def _odd_mantissas(graph: IntegerGraph) -> Iterator[str]:
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
     yield from _odd_mantissas(graph)
+    yield from seen_residues(graph)
     if graph.materials is not None:
         yield from medium_layout(graph)
         return
@@ -209,7 +210,6 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         laid = Blocks(layer.weight, faces).rows
         if (stored(graph, names[number], names[number + 1]) - laid).entries:
             yield f"the synapses from {names[number]} differ from the operator's weights"
-    yield from seen_residues(graph)
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
     for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, names[1]), rows), strict=True):

@@ -57,3 +57,12 @@ def base(name: str) -> IntegerGraph:
     lower = kind(four_triangles(), {"left": 0.5, "right": 1.5}, materials)
     digits: Digits = "many" if name == "digits" else "one"
     return compile_once(plane_model(), CompileOptions(lower, target, GraphOptions(digits=digits)))
+
+
+@cache
+def seeing_materials(digits: Digits) -> IntegerGraph:
+    """Cells of equal capacity and different conductivity on a grid, whose faces see residues."""
+    ramp = np.linspace(0.01, 0.03, 12).reshape(3, 4)
+    lower = LowerTwoPoint((3, 4), parse_boundary("x=periodic y=dirichlet=0.5,1", 2), {"default": Material(1.0)}, ramp)
+    options = GraphOptions(digits=digits, residues="seen")
+    return compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2"), options))

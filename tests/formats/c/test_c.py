@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from drawn_laws import drawn_law
 from faces_by_hand import random_graph_of_one_field
 from generated_c import STRICT, UNDEFINED, Library, in_step, library
 from graphs_by_hand import runnable_graph
-from models_under_test import compiled_box, oscillating_model
+from models_under_test import compiled_box, heat_model, oscillating_model, seeing_box
 from pydantic import ValidationError
 from trace_setups import set_ups
+from two_point_graphs import seeing_materials
 
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
@@ -60,6 +62,12 @@ def test_every_kind_of_graph_has_the_integers_of_the_reference(name: str, tmp_pa
         folder = tmp_path / compiler
         folder.mkdir()
         in_step(graph, library(graph, folder, compiler=compiler), 6)
+
+
+@pytest.mark.parametrize("build", [partial(seeing_box, heat_model(leak=900), (9,)), partial(seeing_materials, "many")])
+def test_faces_that_see_residues(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
+    graph = build()
+    in_step(graph, library(graph, tmp_path), 6)
 
 
 @pytest.fixture(scope="module")

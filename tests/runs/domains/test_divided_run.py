@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
+from models_under_test import (
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    laplace_model,
+    plane_model,
+    seeing_box,
+    space_model,
+)
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -30,6 +39,8 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "plane, transverse": lambda: compiled_box(plane_model(), (40, 48), "x=periodic y=dirichlet=1,0.5"),
     "plane, reservoirs all around": lambda: compiled_box(laplace_model(), (20, 20), "x=dirichlet=0,1 y=dirichlet=0,0"),
     "space": lambda: compiled_box(space_model(), (24, 20, 28), "x=no-flux y=periodic z=dirichlet=0.5,1"),
+    "ring that sees residues, leaky": lambda: seeing_box(heat_model(leak=900), (61,)),
+    "plane that sees residues": lambda: seeing_box(plane_model(), (20, 24), "x=no-flux y=dirichlet=1,0.5", "dense"),
 }
 
 
