@@ -222,6 +222,7 @@ def _run(interrupts: Interrupts) -> int:
         code = group.main(standalone_mode=False)
     except SystemExit:
         raise
+    # Every exception is meant: an interrupt reaches this as any of a library's, and `_exit_code` raises defects again.
     except BaseException as error:
         interrupts.end()
         # Libraries may have turned the interrupt into another exception.

@@ -102,7 +102,7 @@ def command(
         options = WorkerOptions(deadline_seconds=timeout)
         try:
             ran = _run(cases, waiting, record, options, scheduler, workers, quiet=quiet)
-        except BaseException:
+        except BaseException:  # also after an interrupt, the user hears what is kept
             _say_what_is_kept(path, cases, record)
             raise
         record.require_agreement(cases)

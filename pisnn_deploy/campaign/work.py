@@ -92,7 +92,7 @@ def compile_case(target: Target, options: WorkerOptions) -> Compiled:
             raise UsageError(f"profile {target.profile.text}: differs on this worker from the one in the plan")
         graph, provenance = options.compile_graph(target.request)
         artifact = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    except Exception as error:
+    except Exception as error:  # every error is a result of the case, so that none ends the campaign
         return Compiled(None, None, time.perf_counter() - started, *_reason(error))
     return Compiled(graph, artifact, time.perf_counter() - started, warnings=len(warnings_in(provenance)))
 
@@ -118,7 +118,7 @@ def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
         limits = RunOptions(steps, _spacing(graph, steps), options.deadline_seconds, faults=faults)
         run = run_graph(case.backend, graph, mass, limits)
         return Row(**facts, **_outcome(case, graph, run))
-    except Exception as error:
+    except Exception as error:  # likewise
         verdict, message = _reason(error)
         return Row(**facts, verdict=verdict, message=message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pisnn_deploy.compiler.facts import Fact
@@ -29,6 +29,7 @@ Floating = FloatGraph | CellGraph
 class Pass(Protocol):
     """A pass: a frozen dataclass of its options that maps a model or graph to a graph."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     name: ClassVar[str]
     requires: ClassVar[tuple[Fact, ...]]
     ensures: ClassVar[tuple[Fact, ...]]
@@ -99,7 +100,7 @@ def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> Non
 
 def _options_text(each: Pass) -> str:
     """The options of a pass, such as ``state-bits=24 payload-bits=24``."""
-    recorded = [field for field in fields(each) if field.metadata.get("recorded", True)]  # type: ignore[arg-type]
+    recorded = [field for field in fields(each) if field.metadata.get("recorded", True)]
     return " ".join(f"{field.name.replace('_', '-')}={_plain(getattr(each, field.name))}" for field in recorded)
 
 

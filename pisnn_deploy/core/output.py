@@ -146,7 +146,7 @@ def _replacement(target: Path, mode: int | None) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
             # Renamed while still locked: another writer could remove an unlocked file as a leftover.
             temporary.replace(target)
-    except BaseException:
+    except BaseException:  # also an interrupt must leave no part of a file
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

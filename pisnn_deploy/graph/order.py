@@ -76,14 +76,14 @@ def order_of(
                 outputs[name].add(synapse.output)
                 answering.add(target)
     parts = {name: asking(all_of[name], outputs[name]) for name in all_of if name in outputs}
-    found = []
+    edges = []
     for synapse in synapses:
         asks = synapse.output in outputs.get(synapse.source, ())
-        found.append((synapse.source + _ASKS if asks else synapse.source, synapse.target))
+        edges.append((synapse.source + _ASKS if asks else synapse.source, synapse.target))
         if synapse.target in parts and synapse.port in parts[synapse.target].part.program.ports:
-            found.append((synapse.source, synapse.target + _ASKS))
-    found += [(name + _ASKS, name) for name in parts]
-    every = depths(grounded, (*all_of, *(name + _ASKS for name in parts)), found)
+            edges.append((synapse.source, synapse.target + _ASKS))
+    edges += [(name + _ASKS, name) for name in parts]
+    every = depths(grounded, (*all_of, *(name + _ASKS for name in parts)), edges)
     return Order(
         {name: depth for name, depth in every.items() if not name.endswith(_ASKS)},
         parts,

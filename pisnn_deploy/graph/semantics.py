@@ -46,7 +46,7 @@ class State:
         Packets that each channel fired in the last PDE step.
     kept_current : int64 array [channels]
         Current that each channel keeps for the next PDE step; 0 where its program keeps none.
-    told : dict of str to tuple of int64 array [neurons]
+    messages : dict of str to tuple of int64 array [neurons]
         With a limiter, all values that channels and the populations that answer them sent in the last PDE step.
     """
 
@@ -55,7 +55,7 @@ class State:
     residue: Integers
     packets: Integers
     kept_current: Integers
-    told: Mapping[str, tuple[Integers, ...]] = defaulted(default_factory=dict)
+    messages: Mapping[str, tuple[Integers, ...]] = defaulted(default_factory=dict)
 
 
 States = dict[str, dict[str, Integers]]
@@ -216,7 +216,9 @@ class Semantics:
             A value outside its declared bits.
         """
         states = {name: self._graph.population(name).states_at(step) for name in self._between}
-        return self._answers(states | self._held(mass), step, [p for p in self._answering if p.name in self._between])
+        return self._answers(
+            states | self._states_of_holders(mass), step, [p for p in self._answering if p.name in self._between]
+        )
 
     def step(self, state: State, step: int = 0, between: Results | None = None) -> State:
         """Run one PDE step of a graph whose channels have the states that `contract` requires.
@@ -241,7 +243,7 @@ class Semantics:
             A value outside its declared bits.
         """
         states = {name: self._graph.population(name).states_at(step) for name in (*self._between, *self._answers_of)}
-        states |= self._held(state.mass)
+        states |= self._states_of_holders(state.mass)
         for population, columns in zip(self._channels, self._columns.channels, strict=True):
             values = state.residue[columns.part], state.kept_current[columns.part]
             states[population.name] = dict(zip(reversed(population.program.states), values, strict=False))
@@ -257,7 +259,7 @@ class Semantics:
             {name: results[name].sends for name in (*self._asking, *self._answers_of)},
         )
 
-    def _held(self, mass: Integers) -> States:
+    def _states_of_holders(self, mass: Integers) -> States:
         """States of the holders."""
         states: States = {}
         for columns in self._columns.fields:

@@ -50,5 +50,8 @@ def listener_of(progress: Callable[[int], None] | None) -> Listener:
 
     if progress is None:
         return Listener(_unseen, warn)
-    report: Progress = lambda done, note="": progress(done)  # noqa: E731
+
+    def report(done: int, note: str = "") -> None:
+        progress(done)
+
     return Listener(lambda title, total: nullcontext(report), warn)

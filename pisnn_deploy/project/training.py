@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,10 @@ def _train_model(recipe: Path, path: Path, seed: int | None, state: _State) -> T
 
     read = read_recipe(recipe)
     with state.progress(read.model.name, epochs(read)) as report:
-        on_epoch: Callable[[int, int, float], None] = lambda done, total, loss: report(done, f"loss {loss:.3g}")  # noqa: E731
+
+        def on_epoch(done: int, total: int, loss: float) -> None:
+            report(done, f"loss {loss:.3g}")
+
         trained = train(read, seed=seed, resume=state.resume, state_path=state.path, on_epoch=on_epoch)
     training = Training(read.model.name, path, trained)
     if not training.failures:
@@ -152,7 +155,12 @@ def _memory() -> Iterator[None]:
     """Turn a lack of memory into an error that names what in a recipe saves it."""
     try:
         yield
-    except Exception as error:
+    except (
+        MemoryError,
+        ImportError,
+        OSError,
+        RuntimeError,
+    ) as error:  # what numpy, the loader, the system, torch raise
         if not is_lack_of_memory(error):
             raise
         raise UsageError(

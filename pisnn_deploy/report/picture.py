@@ -6,9 +6,10 @@ import io
 import textwrap
 from pathlib import Path
 from string import ascii_lowercase
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -198,7 +199,8 @@ def _field(figure: Figure, axes: Axes, place: _Place, graph: IntegerGraph, times
         title += ", middle plane" if view.plane else f", seen along {view.seen_along}" if view.seen_along else ""
     headline(axes, f"({place.letters[0]}) {place.heading}{title}")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label=place.unit, pad=0.02).outline.set_visible(False)  # type: ignore[operator]
+    bar = figure.colorbar(image, ax=axes, label=place.unit, pad=0.02)
+    cast(Artist, bar.outline).set_visible(False)
 
 
 def _space_time(

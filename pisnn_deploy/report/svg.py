@@ -6,9 +6,11 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
@@ -164,8 +166,8 @@ def _colour_bar(axes: Axes, frames: Frames) -> None:
     assert axes.figure is not None
     colours = ScalarMappable(Normalize(*widened(frames.lowest, frames.highest)), COLOUR_MAP)
     bar = axes.figure.colorbar(colours, ax=axes, label=_unit(frames), pad=0.03)
-    bar.solids.set_rasterized(True)  # type: ignore[union-attr]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    cast(Artist, bar.solids).set_rasterized(True)
+    cast(Artist, bar.outline).set_visible(False)
 
 
 def _unit(frames: Frames) -> str:

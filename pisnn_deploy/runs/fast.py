@@ -67,7 +67,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     start : RunState
         State to start from.
     steps : int
-        Number of Number of PDE steps of the whole run.
+        Number of PDE steps of the whole run.
 
     Returns
     -------

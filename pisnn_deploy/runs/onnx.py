@@ -55,10 +55,10 @@ def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[Stat
     done = start.step
     while True:
         nothing = np.zeros_like(residue)
-        told = semantics.step(State(mass, nothing, residue, nothing, current), done).told if semantics else {}
+        messages = semantics.step(State(mass, nothing, residue, nothing, current), done).messages if semantics else {}
         inputs = {"mass": mass, "current": current, "residue": residue, **({"step": step} if counts else {})}
         mass, current, residue, *step_after, packets = session.run(None, inputs)
         step = step_after[0] if counts else step
         added = np.where(late, inputs["current"], current)
-        yield State(mass, added, residue, packets, kept_current(graph, current), told)
+        yield State(mass, added, residue, packets, kept_current(graph, current), messages)
         done += 1

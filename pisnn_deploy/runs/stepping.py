@@ -352,11 +352,11 @@ class _EventCount:
             Residues before the PDE step; channels that send theirs send the change.
         """
         for channels in self._columns.channels:
-            if channels.population not in state.told:
+            if channels.population not in state.messages:
                 self._add(channels.population, state.packets[channels.part])
             if channels.population in self._residues:
                 self._add(channels.population, (state.residue - residue)[channels.part])
-        self._count(state.told)
+        self._count(state.messages)
         masses = self._masses(state.mass)
         if self._delta:
             for holder, (mass,) in self._changes(masses).items():

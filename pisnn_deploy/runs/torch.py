@@ -201,11 +201,11 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
             residue.append(rest.expand(population.size))
             packets.append(fired.sends[0].expand(population.size))
             kept.append(currents[0].expand(population.size) if currents else torch.zeros_like(residue[-1]))
-        told = {
+        messages = {
             name: tuple(np.asarray(sent.expand(graph.size(name)).numpy()) for sent in results[name].sends)
             for name in (*graph.order.asking, *graph.order.answers)
         }
-        yield State(_joint(mass), _joint(current), _joint(residue), _joint(packets), _joint(kept), told)
+        yield State(_joint(mass), _joint(current), _joint(residue), _joint(packets), _joint(kept), messages)
 
 
 def _joint(parts: list[torch.Tensor]) -> Integers:

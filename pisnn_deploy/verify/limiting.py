@@ -136,10 +136,10 @@ def answers(reading: Reading, limiter: Limiting) -> bool:
         return False
     find = _Nodes(reading)
     try:
-        held = find("add", find.named("mass"), find.named("balance") if limiter.low else find.whole(0))
-        sends = [_part(find, find("sub", held, find.named("least")), find.named("leaving"))]
+        balanced = find("add", find.named("mass"), find.named("balance") if limiter.low else find.whole(0))
+        sends = [_part(find, find("sub", balanced, find.named("least")), find.named("leaving"))]
         if limiter.has_ceiling:
-            sends.append(_part(find, find("sub", find.named("most"), held), find.named("coming")))
+            sends.append(_part(find, find("sub", find.named("most"), balanced), find.named("coming")))
     except _Unlike:
         return False
     return reading.sends == tuple(sends)

@@ -79,7 +79,8 @@ def face_weights(graph: IntegerGraph) -> Rows:
     seen, names = (MEMBRANE, *level_names(graph))[-1], digit_names(graph)
     total = stored(graph, seen, names[-1]).valued(lambda values: values << DIGIT * (len(names) - 1))
     for number, name in enumerate(names[:-1]):
-        total = total + stored(graph, seen, name).valued(lambda values, by=DIGIT * number: values << by)  # type: ignore[misc]
+        digit = stored(graph, seen, name)
+        total = total + Rows(digit.starts, digit.columns, digit.values << (DIGIT * number), digit.width)
     return total
 
 

@@ -257,14 +257,14 @@ def _multi_point(graph: IntegerGraph, materials: Materials, weights: Rows) -> tu
     if not isinstance(mesh, CellMesh):
         return {}, False
     exact = multi_point_fluxes(mesh, materials.conductivity)
-    held = exact.between(mesh.cells, mesh.holders)
+    of_reservoirs = exact.between(mesh.cells, mesh.holders)
     inside = exact.between(0, mesh.cells)
     # The weights of cells are in the synapses; reservoirs are in the biases, which the layout is checked for.
     scale = int(abs(weights.values).sum()) / math.fsum(abs(inside.values))
     difference = weights.valued(lambda values: values.astype(np.float64)) - inside.valued(lambda values: scale * values)
     largest = np.zeros(mesh.faces)
     np.maximum.at(largest, inside.row_of, abs(scale * inside.values))
-    entries = inside.lengths + held.lengths
+    entries = inside.lengths + of_reservoirs.lengths
     room = 0.5 * entries[difference.row_of] + 1 + ROUNDINGS_OF_SCALE * largest[difference.row_of]
     figures: dict[str, Figure] = {
         "coefficient_error": _shown((abs(difference.values) / largest[difference.row_of]).max(initial=0.0)),

@@ -42,7 +42,8 @@ def face_weights(graph: IntegerGraph) -> Rows:
     names = face_digits(graph)
     total = nothing((graph.size(FLUX), graph.size(seen)))
     for number, name in enumerate(names):
-        total = total + graph.matrix(seen, name).valued(lambda w, bits=DIGIT_BITS * number: w << bits)  # type: ignore[misc]
+        digit = graph.matrix(seen, name)
+        total = total + Rows(digit.starts, digit.columns, digit.values << (DIGIT_BITS * number), digit.width)
     return total
 
 

@@ -141,7 +141,7 @@ def _diffusive(spec: ModelSpec, trained: float, exponent: int, shortest: float) 
 
 def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float, shortest: float) -> Integers:
     """Kernels whose two moments are exact; the two weights beside the face follow from the others."""
-    positions, one = spec.positions[0], 1 << exponent
+    positions, unit = spec.positions[0], 1 << exponent
     doubled = np.rint(2 * positions).astype(np.int64)
     middle = spec.half_width - 1
     others = np.array([place for place in range(positions.size) if place not in (middle, middle + 1)], np.int64)
@@ -150,17 +150,17 @@ def _advective(spec: ModelSpec, trained: float, exponent: int, spacing: float, s
         changes = np.zeros((1, others.size), np.int64)
     kernels = [np.zeros((0, positions.size), np.int64)]
     for zeroth, first in moments_of_advection(spec, trained, exponent, spacing, shortest):
-        courant = zeroth / one
-        number = -first / (2 * one) - courant**2 / 2
+        courant = zeroth / unit
+        number = -first / (2 * unit) - courant**2 / 2
         powers = range(positions.size)
         system = np.stack([_averaged(positions, power) for power in powers])
-        ideal = np.linalg.solve(system, [_passed(courant, number, power) for power in powers]) * one
-        found = np.zeros((len(changes), positions.size), np.int64)
-        found[:, others] = np.rint(ideal[others]).astype(np.int64) + changes
-        total, turned = zeroth - found.sum(axis=1), first - found @ doubled
+        ideal = np.linalg.solve(system, [_passed(courant, number, power) for power in powers]) * unit
+        candidates = np.zeros((len(changes), positions.size), np.int64)
+        candidates[:, others] = np.rint(ideal[others]).astype(np.int64) + changes
+        total, turned = zeroth - candidates.sum(axis=1), first - candidates @ doubled
         # The weights a and b at -1/2 and 1/2: a + b = total, b - a = turned.
-        found[:, middle], found[:, middle + 1] = (total - turned) // 2, (total + turned) // 2
-        kernels.append(found[((total + turned) % 2 == 0) & (np.abs(found) <= LARGEST_WEIGHT).all(axis=1)])
+        candidates[:, middle], candidates[:, middle + 1] = (total - turned) // 2, (total + turned) // 2
+        kernels.append(candidates[((total + turned) % 2 == 0) & (np.abs(candidates) <= LARGEST_WEIGHT).all(axis=1)])
     return np.unique(np.concatenate(kernels), axis=0)
 
 

@@ -260,10 +260,10 @@ class _Fluxes:
         digits = min(MOST_DIGITS, max(2, 1 + math.ceil(math.log2(wanted) / DIGIT_BITS)))
         weights = _zero_sums(self.rows.valued(lambda v: np.rint(v * scale * 2.0 ** (DIGIT_BITS * (digits - 1)))))
         for number, part in enumerate(split(weights.values, digits)):
-            reach = weights.valued(lambda _, part=part: np.maximum(part, 0)).sums()  # type: ignore[misc]
-            other = weights.valued(lambda _, part=part: np.maximum(-part, 0)).sums()  # type: ignore[misc]
+            digit = Rows(weights.starts, weights.columns, part, weights.width)
+            reach = abs(digit).sums() + abs(digit.sums())  # twice the larger of what it adds and what it takes off
             spare = (2 if number + 1 < digits else 1 << exponent) + 2 * values.span
-            if 2 * int(np.maximum(reach, other).max()) * values.span + spare > 2 * largest:
+            if int(reach.max()) * values.span + spare > 2 * largest:
                 return None
         return _Weights(weights, digits, exponent)
 
@@ -298,8 +298,8 @@ def _integer_graph(graph: CellGraph, limits: OperatingRange, values: _Values, we
     seen, before, into = _levels(values, mesh.holders)
     # Levels count from the lowest, masses from 0.
     offset = values.lowest if values.shift else 0
-    held = weights.rows.between(mesh.cells, mesh.holders)
-    biases = split(held @ (shown - offset), weights.digits)
+    of_reservoirs = weights.rows.between(mesh.cells, mesh.holders)
+    biases = split(of_reservoirs @ (shown - offset), weights.digits)
     inputs = weights.rows.between(0, mesh.cells)
     faces, between = _faces(values, weights, seen, biases, inputs, mesh.holders if seen == MEMBRANE else mesh.cells)
     return IntegerGraph(
@@ -379,7 +379,7 @@ def _faces(
     bias = np.zeros(0, np.int64)
     parts = split(inputs.values, weights.digits)
     for number, (name, part) in enumerate(zip(names, parts, strict=True)):
-        rows = inputs.valued(lambda _, part=part: part).without_zeros()  # type: ignore[misc]
+        rows = Rows(inputs.starts, inputs.columns, part, inputs.width).without_zeros()
         bias = biases[number] - carried
         made += synapses(seen, name, _explicit(Rows(rows.starts, rows.columns, rows.values, width)))
         if number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -200,10 +201,7 @@ class GeneralStepper(KernelStepper):
         )
         new[holders:] = values[holders:]
         for layer in range(self._layers if self._done() + 1 < self._steps else 0):
-            self._share(
-                self._size(layer),
-                lambda begin, end, at, layer=layer: kernels.answer(*followed, new, buffers, layer, begin, end, at),  # type: ignore[misc]
-            )
+            self._share(self._size(layer), partial(kernels.answer, *followed, new, buffers, layer))
         kernels.settle(new, buffers, self._counters)
         self.values, self._new = new, values
 
