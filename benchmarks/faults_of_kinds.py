@@ -196,7 +196,8 @@ differs from the run without the fault. *No effect*: all integers equal those of
 
 ## `fast`: {fast:,} injections
 
-Judged {after} PDE steps after the fault. {breaking:,} injections broke a total or an invariant. Detected as: {by_kind}.
+Judged {after} PDE steps after the fault. {breaking:,} injections broke a total or an invariant. Detected
+as: {by_kind}.
 
 {fast_kinds}
 

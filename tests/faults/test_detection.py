@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models_under_test import binary_box, compiled, heat_model, hidden_model
+from laws_compiled import compiled_law
+from models_under_test import binary_box, compiled, heat_model, hidden_model, seeing_box
+from two_point_graphs import base
 
 from benchmarks.faults import faultless, on_fast
 from benchmarks.parts.fault_books import Broken, judge
@@ -26,6 +28,10 @@ GRAPHS: tuple[IntegerGraph, ...] = (
     compiled(hidden_model((3,), leak=2048), cells=8, boundary="no-flux"),
     compiled(heat_model(leak=1024), cells=12),
     binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
+    compiled_law("wave1d", (12,)),
+    compiled(cells=12, boundary="dirichlet=1,1", coding="dense", limiter="positivity"),
+    seeing_box(shape=(12,), boundary="dirichlet=1,1"),
+    base("line"),
 )
 STATES: tuple[tuple[RunState, ...], ...] = tuple(faultless(graph) for graph in GRAPHS)
 
