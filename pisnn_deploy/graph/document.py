@@ -220,6 +220,10 @@ def graph_from_document(described: Plain, certificate: Plain, arrays: Mapping[st
     return graph
 
 
+_EQUAL_SHARES = "shares"
+"""Method of the claim of artifacts whose faces withhold packets by the masses at their ends alone."""
+
+
 def certificate_from(plain_certificate: Plain) -> Certificate | None:
     """Build the certificate from plain data; None if that is empty.
 
@@ -227,9 +231,14 @@ def certificate_from(plain_certificate: Plain) -> Certificate | None:
     ------
     pydantic.ValidationError
         A claim is missing, unknown, or not what it must be.
+    ValueError
+        The artifact has the limiter of equal shares, which came before flux-corrected transport.
     """
     if not plain_certificate:
         return None
+    positivity = plain_certificate.get("positivity")
+    if isinstance(positivity, dict) and positivity.get("method") == _EQUAL_SHARES:
+        raise ValueError("certificate.json: positivity: a limiter of equal shares is not supported")
     certificate: Certificate = _reader(Certificate).validate_json(json.dumps(plain_certificate))
     return certificate
 

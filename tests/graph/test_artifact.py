@@ -323,3 +323,26 @@ def test_a_writer_that_is_no_version_is_not_repeated(version: object, tmp_path: 
             archive.writestr(name, content)
     with pytest.raises(FileError, match=r"version 3, written by pisnn-deploy of an unknown version; this one reads"):
         read_artifact(path)
+
+
+def test_a_limiter_of_equal_shares_is_refused_in_one_line() -> None:
+    path = Path(__file__).parent / "version6" / "equal_shares.pisnn"
+    with pytest.raises(FileError) as refused:
+        read_artifact(path)
+    assert str(refused.value) == (
+        f"{path}: certificate.json: positivity: a limiter of equal shares is not supported; compile the model again"
+    )
+
+
+def test_kinds_of_connections_that_a_reader_does_not_know_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pisnn"
+    write_artifact(path, compiled(limiter="positivity"), {})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert b'"kind":"cell-ends"' in members["graph.json"]
+    members["graph.json"] = members["graph.json"].replace(b'"cell-ends"', b'"cell-corners"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(FileError, match=r"^\S+: synapse \S+: there are no connections of kind 'cell-corners'; known"):
+        read_artifact(path)
