@@ -138,7 +138,9 @@ def require_target(name: str, options: CompileOptions) -> None:
         )
     if options.has_binary_spikes:
         raise CompileError(
-            name, "requests are integers, which binary spikes do not carry", remedy="use graded `spikes`"
+            name,
+            "a face sends its packet, a flux and requests, and binary spikes have lines for one value of a neuron",
+            remedy="use graded `spikes`, or compile without `limiter`",
         )
 
 

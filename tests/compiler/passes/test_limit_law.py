@@ -80,7 +80,7 @@ DECAYING = law("a", (A,), flux={"a": "a"}, sources={"a": {"decay": "-0.1*a"}})
         (EXCHANGED, options("positivity"), "the exchange a-to-b takes from a"),
         (DECAYING, options("positivity"), "decay may take from a without asking; only fluxes ask"),
         (DECAYING, options("positivity", "loihi1"), "has no products of two values"),
-        (DECAYING, options("positivity", spikes="binary"), "requests are integers, which binary spikes do not carry"),
+        (DECAYING, options("positivity", spikes="binary"), "binary spikes have lines for one value"),
     ],
 )
 def test_what_no_limiter_covers_is_refused_in_one_line(spec: LawSpec, chosen: CompileOptions, sentence: str) -> None:
