@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all newer lint browser targets fuzzers proofs format docs release bench figures results fuzz models clean
+.PHONY: help setup demo test test-all newer lint browser targets fuzzers proofs kernel format docs release bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -104,6 +104,13 @@ proofs: ## compile the proofs and the checker extracted from them into build/pro
 			$(PROVER_PACKAGES); \
 	fi
 	@$(MAKE) --no-print-directory -C proofs OUT=$(CURDIR)/build/proofs
+
+# Every branch of what proves an artifact alone is taken by its own tests.
+kernel: setup ## measure the coverage of the kernel of `verify` by its own tests, which must be 100 %
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check coverage==7.16.2
+	$(BIN)/python -m coverage run --branch --data-file build/kernel.coverage \
+		--include 'pisnn_deploy/verify/kernel.py,pisnn_deploy/verify/plain_artifact.py' -m pytest -q tests/verify/test_kernel.py
+	$(BIN)/python -m coverage report --data-file build/kernel.coverage --show-missing --fail-under 100
 
 format: setup ## format the sources with ruff
 	$(BIN)/ruff check --fix .

@@ -11,9 +11,14 @@ from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.invariance import Table, require_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.project.signing import Signature, signed_by
 from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
+from pisnn_deploy.verify.kernel import PROVED
+from pisnn_deploy.verify.kernel import check as check_alone
+from pisnn_deploy.verify.plain_artifact import OLD, Refused
+from pisnn_deploy.verify.standalone import standalone_checker
 
 
 @click.command("verify", context_settings=HELP)
@@ -22,6 +27,7 @@ from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 @click.option(
     "--signature", type=click.Path(path_type=Path), help="Envelope of the signature (default: ARTIFACT.dsse.json)."
 )
+@click.option("--checker", type=click.Path(path_type=Path), help="Also write the kernel as one Python file.")
 @click.option("--invariance", is_flag=True, help="Also run it transformed, and compare every integer.")
 @click.option("--steps", type=click.IntRange(1), help="PDE steps of these runs (default: up to 16).")
 @click.option("--backends", help="Backends of these runs, separated by commas (default: all that are installed).")
@@ -31,6 +37,7 @@ def command(
     artifact: Path,
     key: Path | None,
     signature: Path | None,
+    checker: Path | None,
     invariance: bool,
     steps: int | None,
     backends: str | None,
@@ -38,6 +45,9 @@ def command(
     quiet: bool,
 ) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
+
+    The kernel comes first: it reads the file with Python's standard library alone, and proves conservation and widths.
+    --checker writes it as one file, which anyone can run beside an artifact. The checker proves the rest.
 
     The checker shares no code with the compiler's proofs. It rejects an artifact whose graph, arrays or claims were
     changed after it was issued, or whose integers no longer mean what it says in physical units. It lists what it
@@ -52,6 +62,7 @@ def command(
       pisnn-deploy verify heat.pisnn
       pisnn-deploy verify heat.pisnn --json
       pisnn-deploy verify heat.pisnn --signed-by team.key.pub
+      pisnn-deploy verify heat.pisnn --checker checker.py && python checker.py heat.pisnn
       pisnn-deploy verify heat.pisnn --invariance --backends fast,torch
     """
     if signature is not None and key is None:
@@ -59,10 +70,13 @@ def command(
     table = require_table(invariance, steps, backends)
     read = read_artifact(artifact)
     signed = None if key is None else _signed(artifact, read.sha256, key, signature)
+    kernel, left = _alone(artifact)
     findings = check_certificate(read.graph, read.altered)
+    if checker is not None:
+        write_whole(checker, standalone_checker().encode())
     certificate = read.graph.certificate
     status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
-    rejected = [finding for finding in findings if not finding.holds]
+    rejected = [finding for finding in (*findings, kernel) if not finding.holds]
     rows = table.rows(read.graph) if table is not None and not rejected else ()
     if as_json:
         print_json(
@@ -70,6 +84,7 @@ def command(
                 "artifact": str(artifact),
                 "sha256": read.sha256,
                 "verified": not rejected and not isinstance(signed, CheckError) and not Table.difference(rows),
+                "kernel": {"accepted": kernel.holds, "text": kernel.text, "not_proved": left},
                 "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
                 "not_proved": NOT_PROVED,
                 "signature": _plain(signed),
@@ -79,12 +94,13 @@ def command(
     elif not quiet:
         claims = [
             (finding.claim, _shown_status(finding, status.get(finding.claim, "holds")), finding.text)
-            for finding in findings
+            for finding in (kernel, *findings)
         ]
         print_table(f"{artifact}", claims, ("claim", "status", "what was proved again"))
         if isinstance(signed, Signature):
             until = "" if signed.expires is None else f", valid until {signed.expires.isoformat()}"
             print_table("signature", [("key", f"{signed.keyid}{until}")])
+        print_table("left to the checker by the kernel", [(sentence,) for sentence in left])
         print_table("not proved", [(sentence,) for sentence in NOT_PROVED])
         Table.show(rows)
     if rejected:
@@ -93,6 +109,18 @@ def command(
         raise signed
     if difference := Table.difference(rows):
         raise CheckError(f"{artifact}: {difference.transformation}: {difference.detail}")
+
+
+def _alone(artifact: Path) -> tuple[Finding, list[str]]:
+    """What the kernel says of a file, and what it leaves to the checker."""
+    try:
+        left: list[str] = check_alone(str(artifact))
+    except Refused as refused:
+        text, _ = refused.args
+        if text == OLD:
+            return Finding("kernel", True, f"not run: the file {text}", False), []
+        return Finding("kernel", False, text), []
+    return Finding("kernel", True, f"proved from the file alone: {PROVED}"), left
 
 
 def _signed(artifact: Path, digest: str, key: Path, envelope: Path | None) -> Signature | CheckError:
