@@ -67,8 +67,8 @@ def command(
 ) -> None:
     """Run every case of PLAN (YAML) on a Dask cluster and write one Parquet table, a row per case.
 
-    The cases are all combinations of the plan's models, meshes, boundaries, profiles, codings, initial conditions,
-    seeds, steps, backends and faults, at most 100,000.
+    The cases are all combinations of the plan's models, meshes, boundaries, profiles, codings, uses of residues,
+    initial conditions, seeds, steps, backends and faults, at most 100,000.
 
     \b
     Examples:

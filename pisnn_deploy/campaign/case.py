@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Literal
 
 from pisnn_deploy import __version__
 from pisnn_deploy.graph.integer import Coding
@@ -20,6 +21,9 @@ NO_FAULT = "none"
 """No fault is injected."""
 RANDOM = "random"
 """A random initial field for each seed."""
+
+Residues = Literal["unseen", "seen", "auto"]
+"""Choices of whether faces see residues."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Target:
         Boundary conditions as on the command line.
     coding : str
         ``delta`` or ``dense``.
+    residues : str
+        As ``--residues`` takes it.
     """
 
     model: Named
@@ -63,6 +69,7 @@ class Target:
     boundary: str
     profile: Named
     coding: Coding
+    residues: Residues = "unseen"
 
     @property
     def request(self) -> CompileRequest:
@@ -74,6 +81,7 @@ class Target:
             mesh=mesh,
             boundary=boundary,
             coding="auto" if self.coding == "delta" else "dense",  # some laws do not fit delta
+            residues=self.residues,
         )
 
 
@@ -109,6 +117,7 @@ class Case:
             "boundary": target.boundary,
             "profile": target.profile.text,
             "coding": target.coding,
+            "residues": target.residues,
             "initial": self.initial.text,
             "seed": self.seed,
             "asked_steps": self.steps,

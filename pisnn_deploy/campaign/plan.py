@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pisnn_deploy import target as profiles
-from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Target
+from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Residues, Target
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.plain_yaml import read_mapping
@@ -64,6 +64,8 @@ class Plan(BaseModel):
         Names in the library, or YAML files.
     codings : tuple of str
         ``delta`` or ``dense``.
+    residues : tuple of str
+        ``unseen``, ``seen`` or ``auto``, as for ``compile --residues``.
     initial : tuple of str
         ``own``, names of initial conditions, ``.npy`` files, or ``random`` for a random field per seed.
     seeds : tuple of int
@@ -83,6 +85,7 @@ class Plan(BaseModel):
     boundaries: Annotated[tuple[_Text, ...], _Some] = (OWN,)
     profiles: Annotated[tuple[_Text, ...], _Some] = ("loihi2",)
     codings: Annotated[tuple[Literal["delta", "dense"], ...], _Some] = ("delta",)
+    residues: Annotated[tuple[Residues, ...], _Some] = ("unseen",)
     initial: Annotated[tuple[_Text, ...], _Some] = (OWN,)
     seeds: Annotated[tuple[_Seed, ...], Field(max_length=LARGEST_PRODUCT)] = ()
     steps: Annotated[tuple[_Steps, ...], _Some] = (HORIZON,)
@@ -99,8 +102,8 @@ class Plan(BaseModel):
     def size(self) -> int:
         """Number of cases."""
         starts = len(self.initial) + (len(self.seeds) - 1 if RANDOM in self.initial else 0)
-        lists = (self.models, self.meshes, self.boundaries, self.profiles, self.codings, self.steps, self.backends)
-        return math.prod(map(len, (*lists, self.faults))) * starts
+        targets = (self.models, self.meshes, self.boundaries, self.profiles, self.codings, self.residues)
+        return math.prod(map(len, (*targets, self.steps, self.backends, self.faults))) * starts
 
 
 def read_plan(path: Path) -> Plan:
@@ -156,7 +159,7 @@ def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
     return tuple(
         Case(target, start, seed, None if isinstance(steps, str) else steps, backend, fault)
         for target in itertools.starmap(
-            Target, itertools.product(models, meshes, plan.boundaries, profiles, plan.codings)
+            Target, itertools.product(models, meshes, plan.boundaries, profiles, plan.codings, plan.residues)
         )
         for (start, seed), steps, backend, fault in runs
     )

@@ -28,7 +28,7 @@ class Row:
     ----------
     key : str
         See `pisnn_deploy.campaign.case.Case.key`.
-    model, mesh, boundary, profile, coding, initial, backend : str
+    model, mesh, boundary, profile, coding, residues, initial, backend : str
         Values from the plan.
     seed : int or None
         Seed of a random initial field.
@@ -83,6 +83,7 @@ class Row:
     backend: str
     fault: str | None
     verdict: Verdict
+    residues: str = "unseen"
     artifact: str | None = None
     compile_warnings: int | None = None
     cells: int | None = None

@@ -43,6 +43,7 @@ def test_one_value_stands_for_a_list_of_one(tmp_path: Path) -> None:
         "boundary": "own",
         "profile": "loihi2",
         "coding": "delta",
+        "residues": "unseen",
         "initial": "own",
         "seed": None,
         "asked_steps": None,
@@ -50,6 +51,12 @@ def test_one_value_stands_for_a_list_of_one(tmp_path: Path) -> None:
         "fault": None,
     }
     assert planned(tmp_path, "models: [heat1d]\nmeshes: [own]\nbackends: [fast]\n") == (case,)
+
+
+def test_uses_of_residues_are_targets_of_their_own(tmp_path: Path) -> None:
+    cases = planned(tmp_path, "models: heat1d\nresidues: [unseen, seen, auto]\n")
+    assert [case.target.request.graph.residues for case in cases] == ["unseen", "seen", "auto"]
+    assert len({case.key for case in cases}) == 3
 
 
 def test_a_key_depends_on_the_content_of_files_and_not_on_where_they_are(tmp_path: Path) -> None:
@@ -86,8 +93,8 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
         ("models: heat1d\nmodel: heat1d", "model: is unknown; did you mean models?"),
         (
             "models: heat1d\nprocesses: 2",
-            "processes: is unknown; known fields are models, meshes, boundaries, profiles, codings, initial, seeds, "
-            "steps, backends, faults",
+            "processes: is unknown; known fields are models, meshes, boundaries, profiles, codings, residues, initial, "
+            "seeds, steps, backends, faults",
         ),
         ("models: heat1d\nmeshes: [32, 32]", "meshes: lists 32 twice"),
         ("models: heat1d\nmeshes: [32, 0]", "meshes.1: mesh '0': 0 cells, expected 1 to 67108864"),

@@ -203,7 +203,7 @@ def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path) -> None:
     planned(tmp_path, PLAN)
     lines = call(tmp_path / "plan.yaml", "--dry-run").stdout.splitlines()
     assert lines[0] == "6 cases of 2 artifacts" and len(lines) == 7
-    start = "model=heat1d  mesh=16  boundary=own  profile=loihi2  coding=delta"
+    start = "model=heat1d  mesh=16  boundary=own  profile=loihi2  coding=delta  residues=unseen"
     assert lines[1] == f"{start}  initial=own  backend=fast  fault=None  steps=5"
     assert lines[2] == f"{start}  initial=random  seed=1  backend=fast  fault=None  steps=5"
     found = json.loads(call(tmp_path / "plan.yaml", "--dry-run", "--json").stdout)

@@ -27,7 +27,7 @@ def worker_options() -> WorkerOptions:
         domain = request.domain
         shape = (16,) if domain.mesh is None else parse_shape(domain.mesh)
         sides = parse_boundary(domain.boundary or "periodic", len(shape))
-        graph_options = GraphOptions(coding=request.graph.coding)
+        graph_options = GraphOptions(coding=request.graph.coding, residues=request.graph.residues)
         options = CompileOptions(Lower(shape, sides), load_profile(request.profile), graph_options)
         return compile_model(model, options), {"warnings": ["a sentence", "another"]}
 
