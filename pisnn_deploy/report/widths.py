@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -157,12 +157,15 @@ def _answers(graph: IntegerGraph, trace: Trace, rows: Integers, follows: Integer
     for population in map(graph.population, graph.depths):
         if population.name in sends:
             continue
-        program = _without_states(population.program)
+        into = [s for s in graph.synapses if s.target == population.name]
+        unknown = {synapse.port for synapse in into if synapse.source not in sends}
+        program = _without_states(population.program, unknown)
         inputs = {name: values[:, None] for name, values in population.parameters.items()}
         for port in program.ports:
             inputs[port] = np.zeros((population.size, rows.size), np.int64)
-            for synapse in graph.into(population.name, port):
-                inputs[port] = inputs[port] + synapse.matrix() @ sends[synapse.source][synapse.output]
+            for synapse in into:
+                if synapse.port == port:
+                    inputs[port] = inputs[port] + synapse.matrix() @ sends[synapse.source][synapse.output]
         values = run_program(program, Arrays(), inputs).values
         for name in values.keys() - population.parameters.keys():
             answers[population.name, population.quantity(name)] = values[name]
@@ -173,15 +176,16 @@ def _answers(graph: IntegerGraph, trace: Trace, rows: Integers, follows: Integer
     return answers
 
 
-def _without_states(program: Program) -> Program:
-    """Part of a program that depends only on ports and parameters; it sends nothing if that depends on a state."""
-    known, operations = {*program.ports, *program.parameters}, []
+def _without_states(program: Program, unknown: Collection[str]) -> Program:
+    """Part of a program that depends only on parameters and ports that are known; it sends nothing that does not."""
+    ports = tuple(port for port in program.ports if port not in unknown)
+    known, operations = {*ports, *program.parameters}, []
     for operation in program.operations:
         if known.issuperset(value for value in operation.values if isinstance(value, str)):
             operations.append(operation)
             known.update(operation.results)
     sends = program.sends if known.issuperset(program.sends) else ()
-    return replace(program, states=(), operations=tuple(operations), after=(), sends=sends)
+    return replace(program, ports=ports, states=(), operations=tuple(operations), after=(), sends=sends)
 
 
 def _payload(graph: IntegerGraph, sent: Integers, follows: Integers) -> Integers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, heat_model, hidden_model
+from limited_laws import limited_law
+from models_under_test import compiled, heat_model, hidden_model, seeing_box
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
@@ -47,6 +49,24 @@ def test_what_was_reached_is_what_the_semantics_says(coding: Coding) -> None:
     assert found["membrane", "payload"] == ends(masses if coding == "dense" else np.diff(masses, axis=0))
     activations = np.array([semantics.between(mass)["hidden1"].sends[0] for mass in masses])
     assert found["hidden1", "activation"] == ends(activations)
+
+
+WITH_REQUESTS: dict[str, Callable[[], IntegerGraph]] = {
+    "limiter": lambda: compiled(cells=8, limiter="bounds"),
+    "residues": lambda: seeing_box(shape=(8,)),
+    "law with a limiter": lambda: limited_law("porous medium"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_REQUESTS)
+def test_what_channels_send_before_they_fire_is_left_out(name: str) -> None:
+    graph = WITH_REQUESTS[name]()
+    run = run_of(graph, everything=True)
+    uses = {(use.population, use.quantity): use for use in width_uses(graph, run).uses}
+    for use in uses.values():
+        assert use.reached is None or use.proved[0] <= use.reached[0] <= use.reached[1] <= use.proved[1], use
+    (channels,) = graph.channels
+    assert uses[channels.population, "packet"].reached is not None
 
 
 def test_what_was_reached_lies_in_what_was_proved_and_the_check_would_see_it() -> None:
