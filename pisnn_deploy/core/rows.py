@@ -92,6 +92,14 @@ class Rows:
         """
         return Rows(self.starts, self.columns, change(self.values), self.width)
 
+    def shifted(self, bits: int) -> Rows:
+        """Multiply integer values by ``2^bits``."""
+        return self.valued(lambda values: values << bits)
+
+    def with_values(self, values: Values) -> Rows:
+        """Entries at the same places with other values, [entries], row after row; zeros are kept."""
+        return Rows(self.starts, self.columns, values, self.width)
+
     def without_zeros(self) -> Rows:
         """Drop the entries that are 0."""
         return self._kept(self.values != 0)

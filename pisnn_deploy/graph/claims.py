@@ -86,9 +86,9 @@ _SENTENCES: dict[Method, str] = {
     "most, and each capacity is {capacity_error:.2%} off at most; lines between centres are up to {largest_angle:.3g} "
     "degrees off the normals of faces, {mean_angle:.3g} on average",
     "energy": "no PDE step increases the sum of the squares of all values, each times its volume, up to the rounding "
-    "of packets: the norm of the update is {norm:.9g}",
-    "several-values": "a flux of more than two values has no maximum principle, and rounded weights may increase the "
-    "energy of a field",
+    "of packets: none of the {points} points of the mesh adds to it",
+    "several-values": "a flux of more than two values has no maximum principle, and around some point rounded weights "
+    "may increase the energy of a field",
     "other-law": "the integers solve a different law from the model's: {coefficients}",
     "unknown-program": "not claimed: no theorem covers the programs of the faces, or of the neurons before them",
     "joined-holders": "as the target stores them, the packets of all {channels} channels leave one holder and enter "

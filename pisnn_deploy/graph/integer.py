@@ -67,9 +67,11 @@ FLUX = "flux"
 """Its channels."""
 FIELD = "u"
 """Its field."""
-LEVEL, LEVEL_DIGIT = "level", "level-digit"
-"""Populations, one neuron a cell: the value of a cell, and the lower digit of inverse volume times mass."""
-FLUX_DIGITS = ("flux-digit-1", "flux-digit-2")
+LEVEL = "level"
+"""Population, one neuron a cell: the value of a cell."""
+LEVEL_DIGITS = ("level-digit-1", "level-digit-2", "level-digit-3")
+"""Populations, one neuron a cell: lower digits of inverse volume times mass; the last ones, if fewer are needed."""
+FLUX_DIGITS = ("flux-digit-1", "flux-digit-2", "flux-digit-3")
 """Populations, one neuron a face: lower digits of its sum; the last ones of these, if fewer are needed."""
 
 

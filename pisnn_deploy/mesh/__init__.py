@@ -18,7 +18,7 @@ from pisnn_deploy.mesh.boundary import (
 from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.groups import listed, unknown_group
 from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file
-from pisnn_deploy.mesh.multi_point import centroids, multi_point_fluxes
+from pisnn_deploy.mesh.multi_point import FluxesAroundPoints, centroids, fluxes_around_points, multi_point_fluxes
 from pisnn_deploy.mesh.quality import Quality, two_point_quality
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
 from pisnn_deploy.mesh.view import Line, View
@@ -33,6 +33,7 @@ __all__ = [
     "Boxes",
     "CellMesh",
     "FaceMesh",
+    "FluxesAroundPoints",
     "Line",
     "Mesh",
     "MeshFile",
@@ -47,6 +48,7 @@ __all__ = [
     "distinct_faces",
     "face_boxes",
     "face_grid",
+    "fluxes_around_points",
     "listed",
     "multi_point_fluxes",
     "parse_boundary",

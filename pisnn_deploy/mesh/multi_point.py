@@ -48,14 +48,40 @@ def multi_point_fluxes(mesh: CellMesh, conductivity: Field) -> Rows:
         Coefficients of cells (values at their centroids) and of reservoirs (values on their faces). They sum to 0 in
         each row up to rounding. Sides of the mesh without a reservoir carry nothing.
     """
+    around = fluxes_around_points(mesh, conductivity)
+    return _without_noise(from_triplets(around.face, around.holder, around.value, (mesh.faces, mesh.holders)))
+
+
+@dataclass(frozen=True)
+class FluxesAroundPoints:
+    """Fluxes through the parts of faces at each point, whose sum over the points of a face is its flux.
+
+    Attributes
+    ----------
+    face, holder, point : int64 array [entries]
+        Which value counts at which part.
+    value : float64 array [entries]
+        Coefficient, in length to the power of the dimension per time.
+    """
+
+    face: Indices
+    holder: Indices
+    point: Indices
+    value: Field
+
+
+def fluxes_around_points(mesh: CellMesh, conductivity: Field) -> FluxesAroundPoints:
+    """Fluxes as in `multi_point_fluxes`, part by part.
+
+    Parameters
+    ----------
+    conductivity : float64 array [cells]
+        In length squared per time.
+    """
     parts = _Parts.of(mesh, conductivity)
-    triplets = [np.zeros((3, 0))]
-    for points in parts.alike():
-        triplets.append(parts.fluxes_around(points))
-    face, holder, value = np.concatenate(triplets, axis=1)
-    return _without_noise(
-        from_triplets(face.astype(np.int64), holder.astype(np.int64), value, (mesh.faces, mesh.holders))
-    )
+    around = [np.zeros((4, 0)), *(parts.fluxes_around(points) for points in parts.alike())]
+    face, holder, point, value = np.concatenate(around, axis=1)
+    return FluxesAroundPoints(face.astype(np.int64), holder.astype(np.int64), point.astype(np.int64), value)
 
 
 @dataclass(frozen=True)
@@ -139,8 +165,8 @@ class _Parts:
 
         Returns
         -------
-        float64 array [3, entries]
-            Face, holder and coefficient.
+        float64 array [4, entries]
+            Face, holder, point and coefficient.
         """
         size = self.corners.shape[1]
         sides, count = int(self.first[points[0] + 1] - self.first[points[0]]), points.size
@@ -175,7 +201,8 @@ class _Parts:
         at, _, _ = np.nonzero(kept)
         face, value = self.face[parts[kept]], fluxes[kept]
         entries = (holder[at] >= 0) & (value != 0)
-        return np.stack([np.broadcast_to(face[:, None], entries.shape)[entries], holder[at][entries], value[entries]])
+        faces, around = (np.broadcast_to(each[:, None], entries.shape)[entries] for each in (face, points[at]))
+        return np.stack([faces, holder[at][entries], around, value[entries]])
 
 
 def _stiffness(at: Field, conductivity: Field) -> Field:

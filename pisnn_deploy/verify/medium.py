@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,14 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.rows import Rows, diagonal, from_triplets
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.integer import FLUX, FLUX_DIGITS, LEVEL, LEVEL_DIGIT, MEMBRANE
+from pisnn_deploy.graph.integer import FLUX, FLUX_DIGITS, LEVEL, LEVEL_DIGITS, MEMBRANE
 from pisnn_deploy.graph.synapse import ARRIVAL
+from pisnn_deploy.verify.energy import energy_points
 from pisnn_deploy.verify.faces import biases, face_of, known_face, shifts
 from pisnn_deploy.verify.stored import stored
-from pisnn_deploy.verify.waves import MARGIN
 
-MOST_CELLS = 1024
-"""Most cells for which the norm of an update is computed."""
-DIGIT = 7
-"""Bits of a digit."""
+MOST_BITS = 58
+"""Of levels, lower digits and threshold together, so that sums of their weights fit 64 bits."""
 Integers = NDArray[np.int64]
 
 
@@ -35,8 +34,12 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     if (face is not None and (face.leak != MEMORYLESS or face.steps_late)) or graph.operator:
         yield "faces have a leak below 1 or a delay, or the graph has an operator besides its conductances"
     levels, digits = level_names(graph), digit_names(graph)
-    if len(levels) > 1 and levels != (LEVEL_DIGIT, LEVEL):
+    lower = levels[:-1]
+    if lower and levels != (*LEVEL_DIGITS[len(LEVEL_DIGITS) - len(lower) :], LEVEL):
         yield "the populations before the faces are neither levels nor digits"
+        return
+    if level_bits(graph) + full_exponent(graph) > MOST_BITS:
+        yield f"levels and weights have more than {MOST_BITS} bits together"
         return
     yield from _pairs(graph, levels, digits)
     before = next(_before_levels(graph, levels), None)
@@ -49,7 +52,7 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
             yield "cells have different inverse volumes, but the graph has no levels"
         if (weights.columns >= graph.mesh.cells).any():
             yield "a face has a ledger as input"
-    yield from _digits(graph, digits)
+    yield from _carries(graph, digits)
     yield from _faces(graph, weights, shown_levels(graph))
 
 
@@ -65,23 +68,41 @@ def digit_names(graph: IntegerGraph) -> tuple[str, ...]:
 
 def level_bits(graph: IntegerGraph) -> int:
     """Bits between inverse volume times mass and level."""
+    return sum(_bits(graph, name) for name in level_names(graph))
+
+
+def _bits(graph: IntegerGraph, name: str) -> int:
+    """Bits by which a population shifts its sum; 0 for faces."""
     known = dict(zip((population.name for population in graph.between_fields), shifts(graph), strict=True))
-    return sum(known[name] or 0 for name in level_names(graph))
+    return known.get(name) or 0
+
+
+def _together(graph: IntegerGraph, seen: str, names: tuple[str, ...]) -> Rows:
+    """Weights of a population in others that carry from one to the next, in units of the first, int64."""
+    total, bits = stored(graph, seen, names[0]), _bits(graph, names[0])
+    for name in names[1:]:
+        total = total + stored(graph, seen, name).shifted(bits)
+        bits += _bits(graph, name)
+    return total
+
+
+def _bias(graph: IntegerGraph, names: tuple[str, ...]) -> Integers:
+    """Biases of populations that carry from one to the next, in units of the first, int64 [neurons]."""
+    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
+    total, bits = np.zeros_like(known[names[0]]), 0
+    for name in names:
+        total, bits = total + (known[name] << bits), bits + _bits(graph, name)
+    return total
 
 
 def full_exponent(graph: IntegerGraph) -> int:
     """Exponent of the threshold in units of the lowest digit of the weights."""
-    return face_of(graph).exponent + DIGIT * (len(digit_names(graph)) - 1)
+    return face_of(graph).exponent + sum(_bits(graph, name) for name in digit_names(graph)[:-1])
 
 
 def face_weights(graph: IntegerGraph) -> Rows:
     """Weights of levels, or of masses, at each face, from all digits, int64 [faces, inputs]."""
-    seen, names = (MEMBRANE, *level_names(graph))[-1], digit_names(graph)
-    total = stored(graph, seen, names[-1]).valued(lambda values: values << DIGIT * (len(names) - 1))
-    for number, name in enumerate(names[:-1]):
-        digit = stored(graph, seen, name)
-        total = total + Rows(digit.starts, digit.columns, digit.values << (DIGIT * number), digit.width)
-    return total
+    return _together(graph, (MEMBRANE, *level_names(graph))[-1], digit_names(graph))
 
 
 def is_two_point(graph: IntegerGraph, weights: Rows) -> bool:
@@ -93,10 +114,8 @@ def is_two_point(graph: IntegerGraph, weights: Rows) -> bool:
 def face_bias(graph: IntegerGraph) -> Integers:
     """What reservoirs add to each face, in units of the lowest digit, int64 [faces]."""
     names = digit_names(graph)
-    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
-    # A lower digit is raised to be positive, which the next one takes off, and by a half, which rounds.
-    halves = sum(1 << DIGIT * (number + 1) >> 1 for number in range(len(names) - 1))
-    return np.asarray(sum(known[name] << DIGIT * number for number, name in enumerate(names)) - halves, np.int64)
+    # A lower digit is raised to be positive, which the next one takes off; half a unit of the last digit rounds.
+    return _bias(graph, names) - (1 << sum(_bits(graph, name) for name in names[:-1]) >> 1)
 
 
 def _pairs(graph: IntegerGraph, levels: tuple[str, ...], digits: tuple[str, ...]) -> Iterator[str]:
@@ -113,47 +132,35 @@ def _before_levels(graph: IntegerGraph, levels: tuple[str, ...]) -> Iterator[str
     """Yield errors in the populations that turn masses into levels."""
     if not levels:
         return
-    volumes, holders = graph.sole_field.inverse_volume, graph.mesh.holders
-    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
-    shift, bias = {p.name: s for p, s in zip(graph.between_fields, shifts(graph), strict=True)}, known[levels[-1]]
-    if any(shift[name] is None for name in levels) or any((known[name] != known[name][0]).any() for name in levels):
-        yield "levels are not values rounded to the nearest, with one lowest level for all cells"
+    known = dict(zip((population.name for population in graph.between_fields), shifts(graph), strict=True))
+    uneven = "levels are not values rounded to the nearest, with one lowest level for all cells"
+    if any(known[name] is None for name in levels):
+        yield uneven
         return
-    weights, raised = stored(graph, MEMBRANE, levels[-1]), 0
-    if len(levels) == 2:
-        raised = int(known[LEVEL_DIGIT][0])
-        one = diagonal(np.ones(volumes.size, np.int64))
-        if shift[LEVEL_DIGIT] != DIGIT or raised % (1 << DIGIT) or (stored(graph, LEVEL_DIGIT, LEVEL) - one).entries:
-            yield "the lower digit of the levels does not carry to the upper one"
-        if not _is_positive(graph, LEVEL_DIGIT):
-            yield "the lower digit of a level may be below 0, where it would be cut off"
-        weights = weights.valued(lambda values: values << DIGIT) + stored(graph, MEMBRANE, LEVEL_DIGIT)
+    yield from _carries(graph, levels)
     # The offset ends in half a level, so that values are rounded to the nearest level.
-    own, last = int(bias[0]) + (raised >> DIGIT), shift[levels[-1]]
-    assert last is not None
-    if 2 * (own % (1 << last)) != 1 << last:
-        yield "levels are not values rounded to the nearest, with one lowest level for all cells"
-    if (weights - diagonal(volumes, holders)).entries:
+    offset, bits = _bias(graph, levels), level_bits(graph)
+    if (offset != offset[0]).any() or int(offset[0]) % (1 << bits) != 1 << bits >> 1:
+        yield uneven
+    exact = diagonal(graph.sole_field.inverse_volume, graph.mesh.holders)
+    if (_together(graph, MEMBRANE, levels) - exact).entries:
         yield "the synapses to the levels differ from the inverse volumes"
 
 
 def shown_levels(graph: IntegerGraph) -> Integers | None:
     """Level of each reservoir above the lowest one, or its mass without levels; None if it is not a whole one."""
-    reservoirs, levels = graph.sole_field.reservoirs, level_names(graph)
+    reservoirs, levels, bits = graph.sole_field.reservoirs, level_names(graph), level_bits(graph)
     if not levels:
         return reservoirs
-    known = dict(zip((*(p.name for p in graph.between_fields), FLUX), biases(graph), strict=True))
-    own, bits = int(known[levels[-1]][0]), level_bits(graph)
-    raised = int(known[levels[0]][0]) if len(levels) == 2 else 0
-    lowest = own if len(levels) == 1 else (own << DIGIT) + raised
+    lowest = int(_bias(graph, levels)[0])
     return (reservoirs + lowest) >> bits if not (reservoirs % (1 << bits)).any() else None
 
 
-def _digits(graph: IntegerGraph, digits: tuple[str, ...]) -> Iterator[str]:
-    known = dict(zip((p.name for p in graph.between_fields), shifts(graph), strict=True))
-    one = diagonal(np.ones(graph.mesh.faces, np.int64))
-    for name, following in zip(digits, digits[1:], strict=False):
-        if known[name] != DIGIT or (stored(graph, name, following) - one).entries:
+def _carries(graph: IntegerGraph, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield an error if a population of a chain does not bring the next one what its own digit leaves over."""
+    one = diagonal(np.ones(graph.size(names[-1]), np.int64))
+    for name, following in pairwise(names):
+        if not _bits(graph, name) or (stored(graph, name, following) - one).entries:
             yield f"{name} does not carry to {following}"
         if not _is_positive(graph, name):
             yield f"the sum of {name} may be below 0, where it would be cut off"
@@ -194,23 +201,6 @@ def conductances(graph: IntegerGraph) -> Integers:
     return largest
 
 
-def energy_norm(graph: IntegerGraph) -> float | None:
-    """Norm of a PDE step without rounding, in the root of the sum of squares times volumes; None for many cells."""
-    mesh = graph.mesh
-    if mesh.cells > MOST_CELLS:
-        return None
-    weights, volumes = (
-        face_weights(graph).toarray()[:, : mesh.cells],
-        graph.sole_field.inverse_volume.astype(np.float64),
-    )
-    incidence = np.zeros((mesh.cells, mesh.faces))
-    for ends, sign in ((mesh.source, -1.0), (mesh.target, 1.0)):
-        inside = np.flatnonzero(ends < mesh.cells)
-        np.add.at(incidence, (ends[inside], inside), sign)
-    gain = incidence @ weights / 2.0 ** (full_exponent(graph) + level_bits(graph))
-    return float(np.linalg.norm(np.eye(mesh.cells) + gain * np.sqrt(volumes * volumes[:, None]), 2))
-
-
 def medium_stability(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     """Yield errors in a claim that modes do not grow.
 
@@ -220,11 +210,12 @@ def medium_stability(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
         A graph that passes `medium_layout`.
     """
     if claim.method == "energy":
-        norm = energy_norm(graph)
-        if norm is None or claim.status != "proved" or set(claim.figures) != {"norm"}:
+        weights = face_weights(graph).between(0, graph.mesh.cells)
+        points = energy_points(graph, weights, full_exponent(graph) + level_bits(graph))
+        if isinstance(points, str):
+            yield points
+        elif (claim.status, dict(claim.figures)) != ("proved", {"points": points}):
             yield "the claim differs from what the checker proved"
-        elif not norm - MARGIN <= claim.figures["norm"] <= 1:
-            yield f"a PDE step may increase the energy to {norm:.9g} times, but the claim says {claim.figures['norm']}"
         return
     figures = {"reservoirs": graph.mesh.reservoirs}
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):

@@ -7,7 +7,7 @@ import pytest
 from two_point_graphs import four_triangles
 
 from pisnn_deploy.mesh import CellMesh, multi_point_fluxes
-from pisnn_deploy.verify.multi_point import coefficients
+from pisnn_deploy.verify.point_fluxes import coefficients
 
 
 def tetrahedra() -> CellMesh:

@@ -8,7 +8,6 @@ from pisnn_deploy.core.rows import Rows, nothing
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, FLUX_DIGITS, MEMBRANE, Integers
 from pisnn_deploy.graph.kinds import face_of, known_face
-from pisnn_deploy.graph.layout import DIGIT_BITS
 from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.programs.neurons import rectifier_shift
 
@@ -27,8 +26,7 @@ def level_populations(graph: IntegerGraph) -> tuple[str, ...]:
 
 def level_bits(graph: IntegerGraph) -> int:
     """Bits between inverse volume times mass and level."""
-    shifts = (rectifier_shift(graph.population(name).program) for name in level_populations(graph))
-    return sum(shift or 0 for shift in shifts)
+    return sum(_bits(graph, name) for name in level_populations(graph))
 
 
 def face_digits(graph: IntegerGraph) -> tuple[str, ...]:
@@ -39,17 +37,21 @@ def face_digits(graph: IntegerGraph) -> tuple[str, ...]:
 def face_weights(graph: IntegerGraph) -> Rows:
     """Integer weights of levels (or masses) at each face of a graph with materials, from all digits."""
     seen = (MEMBRANE, *level_populations(graph))[-1]
-    names = face_digits(graph)
-    total = nothing((graph.size(FLUX), graph.size(seen)))
-    for number, name in enumerate(names):
-        digit = graph.matrix(seen, name)
-        total = total + Rows(digit.starts, digit.columns, digit.values << (DIGIT_BITS * number), digit.width)
+    total, bits = nothing((graph.size(FLUX), graph.size(seen))), 0
+    for name in face_digits(graph):
+        total = total + graph.matrix(seen, name).shifted(bits)
+        bits += _bits(graph, name)
     return total
 
 
 def full_exponent(graph: IntegerGraph) -> int:
     """Exponent of the threshold in units of the lowest digit of `face_weights`."""
-    return known_face(graph).exponent + DIGIT_BITS * (len(face_digits(graph)) - 1)
+    return known_face(graph).exponent + sum(_bits(graph, name) for name in face_digits(graph)[:-1])
+
+
+def _bits(graph: IntegerGraph, name: str) -> int:
+    """Bits by which a population shifts its sum."""
+    return rectifier_shift(graph.population(name).program) or 0
 
 
 def is_two_point(mesh: FaceMesh, weights: Rows) -> bool:

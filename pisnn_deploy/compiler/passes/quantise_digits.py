@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.facts import ON_CELLS, QUANTISED, Fact
-from pisnn_deploy.compiler.passes.alike import LARGEST_WEIGHT, SAFETY_OF_ROUNDING, holds_alike
+from pisnn_deploy.compiler.passes.alike import ALIKE, SAFETY_OF_ROUNDING
+from pisnn_deploy.compiler.passes.digit_weights import NARROWEST_DIGIT, WIDEST_DIGIT, Fluxes, Weights, largest_of_rows
 from pisnn_deploy.compiler.passes.quantise_two_point import (
     NO_SLOPES,
     ROOM,
@@ -25,8 +26,8 @@ from pisnn_deploy.graph.connections import Explicit, Incidence
 from pisnn_deploy.graph.digits import split
 from pisnn_deploy.graph.fields import Field as ConservedField
 from pisnn_deploy.graph.fields import equal_volumes
-from pisnn_deploy.graph.integer import FIELD, FLUX, FLUX_DIGITS, LEVEL, LEVEL_DIGIT, MEMBRANE
-from pisnn_deploy.graph.layout import DIGIT_BITS, synapses
+from pisnn_deploy.graph.integer import FIELD, FLUX, FLUX_DIGITS, LEVEL, LEVEL_DIGITS, MEMBRANE
+from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.programs.neurons import FaceConstants
 
@@ -40,29 +41,29 @@ UNDERSHOOT = Fraction(1, 16)
 """Part of the range by which the window is wider for multi-point fluxes, which have no maximum principle."""
 FINEST_LEVEL_BITS, FEWEST_LEVEL_BITS = 16, 6
 """Bits of the number of levels in the operating window."""
-LARGEST_EXPONENT = 18
-FEWEST_WEIGHT = 1 << 12
-"""Largest weight of any face is at least this, so that rounding costs little: digits are added until it is."""
-MOST_DIGITS = 1 + len(FLUX_DIGITS)
+VOLUME_BITS = 14
+"""Bits of the largest inverse volume: those of its last digit at most, and of the lower ones what is left."""
+LAST_VOLUME_BITS = 8
 FEWEST_VOLUME = 16
 """Smallest inverse volume."""
-_DIGIT = 1 << DIGIT_BITS
 
 
 @dataclass(frozen=True)
 class QuantiseDigits:
     """Choose the integers of a graph of fluxes between cells, without loss of precision where conductances differ much.
 
-    1. Mass becomes a *level* as in `quantise-two-point`, but inverse volume times mass is computed in two digits of 7
-       bits (populations `level-digit` and `level`), so that levels may have as many bits as masses. Cells of equal
-       capacity on a grid need no levels.
-    2. The flux through a face is an integer sum over levels, whose weights have up to three digits; the lower ones are
-       summed by the populations `flux-digit-1` and `flux-digit-2`, which carry to the next. The weights of each face,
+    1. Mass becomes a *level* as in `quantise-two-point`, but inverse volume times mass is computed in two to four
+       digits (populations `level-digit-1` to `level-digit-3` and `level`), so that levels may have as many bits as
+       masses. Where masses fit, a level is two quanta of the smallest cell, so that what faces have not fired moves a
+       cell less. Cells of equal capacity need no digits: their level is half of the mass.
+    2. The flux through a face is an integer sum over levels, whose weights have up to four digits; the lower ones are
+       summed by the populations `flux-digit-1` to `flux-digit-3`, which carry to the next. The weights of each face,
        and of the reservoirs that it sees, sum to 0, so that a constant field is exactly at rest.
     3. Weights are scaled so that no wave changes its sign from one PDE step to the next: for each cell
        ``p_i sum_j |(D W)_ij| <= 2^(F + s)``.
-    4. Levels are as fine as the lower digits allow, but not finer than what a face of the smallest conductance can
-       resolve: its drive is rounded to one flux unit.
+    4. Levels are as fine as states and the number of digits allow, because the steady error of a run is half a level,
+       but not finer than what a face of the smallest conductance can resolve: its drive is rounded to one flux unit.
+       Digits are as few, and as wide, as their sums allow.
     5. Fluxes of more than two values have no maximum principle, so that the window is wider by 1/16 of the range.
     """
 
@@ -88,12 +89,14 @@ class QuantiseDigits:
         """
         limits = self.operating_range or graph.spec.operating_range
         require_in_range(self.name, graph, limits)
-        fluxes = _Fluxes.of(graph)
+        fluxes = Fluxes.of(graph)
         finest = self.state_bits - 1 - max(3, math.ceil(math.log2(fluxes.ratio)))
         for bits in range(min(FINEST_LEVEL_BITS, finest), FEWEST_LEVEL_BITS - 1, -1):
             values = _Values.of(graph, limits, bits, self.state_bits)
-            weights = None if values is None else fluxes.rounded(values, self.state_bits)
-            if values is not None and weights is not None:
+            if values is None:
+                continue
+            weights = fluxes.rounded(values.span, values.shift - values.volume_bits, self.state_bits)
+            if weights is not None:
                 require_start(self.name, graph, values.initial(graph), limits)
                 return _integer_graph(graph, limits, values, weights)
         raise CompileError(
@@ -107,14 +110,9 @@ class QuantiseDigits:
         """One sentence that describes the result."""
         digits = 1 + sum(name in FLUX_DIGITS for name in graph.chain)
         volumes = graph.sole_field.inverse_volume
-        levels = (
-            f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
-            if LEVEL in graph.chain
-            else f"value of a quantum {graph.resolution:g}"
-        )
         return (
-            f"{levels}, weights of {digits} digits, threshold 2^{kinds.known_face(graph).exponent}, time step "
-            f"{graph.time_step:.6g}"
+            f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}, weights of "
+            f"{digits} digits, threshold 2^{kinds.known_face(graph).exponent}, time step {graph.time_step:.6g}"
         )
 
 
@@ -126,8 +124,8 @@ class _Values:
     ----------
     unit : float
         Value of a level, or of a quantum where capacities are equal.
-    shift : int
-        Bits between inverse volume times mass and level; 0 without levels.
+    digits : tuple of int
+        Bits of each digit of inverse volume times mass that is shifted out, lowest first.
     window : OperatingWindow
         In units of inverse volume times mass.
     inverse_volume : int64 array [cells]
@@ -137,7 +135,7 @@ class _Values:
     """
 
     unit: float
-    shift: int
+    digits: tuple[int, ...]
     window: OperatingWindow
     inverse_volume: Integers
     reference: float
@@ -145,29 +143,43 @@ class _Values:
     @classmethod
     def of(cls, graph: CellGraph, limits: OperatingRange, bits: int, state_bits: int) -> _Values | None:
         """Integers with at most ``2^bits`` levels; None where masses do not fit."""
-        alike = holds_alike(graph)
         reference = float(graph.capacity.min())
         largest = 1 << (state_bits - 1)
         lower, upper = Fraction(limits.lower), Fraction(limits.upper)
         beside = Fraction(0) if graph.is_two_point else UNDERSHOOT * (upper - lower)
         unit = 2.0 ** math.ceil(math.log2((upper - lower + 2 * beside) / ((1 << bits) - 3 - 2 * ROOM)))
         far = math.ceil(max(abs(lower - beside), abs(upper + beside)) / Fraction(unit)) + ROOM + 2
-        shift, volumes = 0, equal_volumes(graph.mesh.cells)
-        if not alike:
-            ratio = float(graph.capacity.max()) / reference
-            # The upper digit of inverse volume times mass, and the lower one of the heaviest cell, fit their states.
-            top = min(DIGIT_BITS, math.floor(math.log2(largest / 2 / far)))
-            if top < 1 or far * ratio * _DIGIT > largest or (1 << (top + DIGIT_BITS)) < FEWEST_VOLUME * ratio:
+        digits: tuple[int, ...] = (1,)
+        volumes = equal_volumes(graph.mesh.cells)
+        ratio = float(graph.capacity.max()) / reference
+        if ratio > 1 + ALIKE:
+            chosen = _digits_of_volumes(far * ratio, far, largest)
+            if chosen is None:
                 return None
-            shift = top + DIGIT_BITS
-            volumes = np.rint((1 << shift) * reference / graph.capacity).astype(np.int64)
+            halved = _digits_of_volumes(2 * far * ratio, far, largest, VOLUME_BITS + 1)
+            is_halved = halved is not None and len(halved) == len(chosen)
+            digits = halved if halved is not None and is_halved else chosen
+            volumes = np.rint((1 << sum(digits) - is_halved) * reference / graph.capacity).astype(np.int64)
+            if int(volumes.min()) < FEWEST_VOLUME:
+                return None
+        shift = sum(digits)
         quantum = Fraction(unit) / (1 << shift)
         window = OperatingWindow(
             math.floor((lower - beside) / quantum) - (ROOM << shift),
             math.ceil((upper + beside) / quantum) + (ROOM << shift),
             None,
         )
-        return cls(unit, shift, window, volumes, reference) if far < largest else None
+        return cls(unit, digits, window, volumes, reference) if far < largest else None
+
+    @property
+    def shift(self) -> int:
+        """Bits between inverse volume times mass and level."""
+        return sum(self.digits)
+
+    @property
+    def volume_bits(self) -> int:
+        """The smallest cell has the inverse volume 2 to the power of this."""
+        return int(self.inverse_volume.max()).bit_length() - 1
 
     @property
     def lowest(self) -> int:
@@ -187,7 +199,7 @@ class _Values:
     @property
     def unit_volume(self) -> float:
         """Capacity of a cell whose inverse volume is 1."""
-        return self.reference * 2.0**self.shift
+        return self.reference * 2.0**self.volume_bits
 
     def initial(self, graph: CellGraph) -> Field:
         """Masses at the start, on whole levels, so that a constant start next to equal reservoirs is at rest."""
@@ -198,93 +210,33 @@ class _Values:
         return np.asarray(np.rint(graph.reservoirs / self.unit), np.int64)
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """Integer weights of the levels of all holders in each face, and the threshold of a face.
+def _digits_of_volumes(heaviest: float, far: int, largest: int, wanted: int = VOLUME_BITS) -> tuple[int, ...] | None:
+    """Bits of the digits of inverse volumes, lowest first; None where their sums do not fit their states.
 
-    Attributes
+    Parameters
     ----------
-    digits : int
-        Number of digits.
-    exponent : int
-        Of the threshold, in units of the last digit.
+    heaviest : float
+        Largest absolute mass.
+    far : int
+        Largest absolute level.
+    largest : int
+        Of a state.
+    wanted : int
+        Bits of all digits, if so many fit.
     """
-
-    rows: Rows
-    digits: int
-    exponent: int
-
-
-@dataclass(frozen=True)
-class _Fluxes:
-    """Fluxes in units in which the steepest cell loses its whole value in a unit of time, per its capacity.
-
-    Attributes
-    ----------
-    rows : Rows, float64 [faces, holders]
-        Coefficients divided by steepness and smallest capacity.
-    reach : float64 array [faces]
-        Sum of the positive coefficients of each face.
-    """
-
-    rows: Rows
-    reach: Field
-    graph: CellGraph
-
-    @classmethod
-    def of(cls, graph: CellGraph) -> _Fluxes:
-        """Fluxes of a graph."""
-        scale = graph.steepness * float(graph.capacity.min())
-        rows = graph.fluxes.valued(lambda values: values / scale)
-        return cls(rows, rows.valued(lambda values: np.maximum(values, 0)).sums(), graph)
-
-    @property
-    def ratio(self) -> float:
-        """Largest flux of a face over the smallest, for equal differences."""
-        joined = self.reach[self.reach > 0]
-        return float(joined.max() / joined.min())
-
-    def rounded(self, values: _Values, state_bits: int) -> _Weights | None:
-        """Integer weights; None where their sums do not fit their states."""
-        largest = (1 << (state_bits - 1)) - 1
-        most = float(self.reach.max())
-        rows_largest = _largest_of_rows(self.rows)
-        smallest = float(rows_largest[rows_largest > 0].min())
-        # A drive is a sum over the whole span, a carry, and half a threshold of residue.
-        room = min(0.9 * largest / values.span / most, (LARGEST_WEIGHT - 1) / float(rows_largest.max()))
-        exponent = min(LARGEST_EXPONENT, math.floor(math.log2(room / SAFETY_OF_ROUNDING)))
-        if exponent < 2:
-            return None
-        scale = SAFETY_OF_ROUNDING * 2.0**exponent
-        wanted = max(1.0, FEWEST_WEIGHT / (scale * smallest))
-        digits = min(MOST_DIGITS, max(2, 1 + math.ceil(math.log2(wanted) / DIGIT_BITS)))
-        weights = _zero_sums(self.rows.valued(lambda v: np.rint(v * scale * 2.0 ** (DIGIT_BITS * (digits - 1)))))
-        for number, part in enumerate(split(weights.values, digits)):
-            digit = Rows(weights.starts, weights.columns, part, weights.width)
-            reach = abs(digit).sums() + abs(digit.sums())  # twice the larger of what it adds and what it takes off
-            spare = (2 if number + 1 < digits else 1 << exponent) + 2 * values.span
-            if int(reach.max()) * values.span + spare > 2 * largest:
-                return None
-        return _Weights(weights, digits, exponent)
+    last = min(LAST_VOLUME_BITS, math.floor(math.log2(largest / 2 / far)))
+    # A lower digit of the heaviest cell, times its mass, takes half of its state, and what raises it above 0 the other.
+    lower = min(WIDEST_DIGIT, math.floor(math.log2(SAFETY_OF_ROUNDING * largest / heaviest)))
+    if last < 1 or lower < NARROWEST_DIGIT:
+        return None
+    count = min(len(LEVEL_DIGITS), -(-(wanted - last) // lower))
+    return (*(min(lower, -(-(wanted - last) // count)),) * count, last)
 
 
-def _zero_sums(rows: Rows) -> Rows:
-    """Rows of integers that sum to 0: the largest entry of each takes what rounding left over."""
-    values = rows.values.astype(np.int64)
-    exact = Rows(rows.starts, rows.columns, values, rows.width)
-    lacking = exact.sums()
-    # Of equal entries the first is changed: sorted by row, and then by size.
-    order = np.lexsort((-np.arange(values.size), abs(values), rows.row_of))
-    occupied = rows.lengths > 0
-    largest = order[rows.starts[1:][occupied] - 1]
-    values[largest] -= lacking[occupied]
-    return exact.valued(lambda _: values).without_zeros()
-
-
-def _integer_graph(graph: CellGraph, limits: OperatingRange, values: _Values, weights: _Weights) -> IntegerGraph:
+def _integer_graph(graph: CellGraph, limits: OperatingRange, values: _Values, weights: Weights) -> IntegerGraph:
     mesh, shown = graph.mesh, values.reservoirs(graph)
     scale = _scale(graph, weights.rows)
-    full = weights.exponent + DIGIT_BITS * (weights.digits - 1)
+    full = weights.exponent + weights.lower_bits
     field = ConservedField(
         FIELD,
         MEMBRANE,
@@ -295,13 +247,10 @@ def _integer_graph(graph: CellGraph, limits: OperatingRange, values: _Values, we
         shown << values.shift,
         graph.reservoirs,
     )
-    seen, before, into = _levels(values, mesh.holders)
-    # Levels count from the lowest, masses from 0.
-    offset = values.lowest if values.shift else 0
-    of_reservoirs = weights.rows.between(mesh.cells, mesh.holders)
-    biases = split(of_reservoirs @ (shown - offset), weights.digits)
-    inputs = weights.rows.between(0, mesh.cells)
-    faces, between = _faces(values, weights, seen, biases, inputs, mesh.holders if seen == MEMBRANE else mesh.cells)
+    before, into = _levels(values, mesh.holders)
+    held = weights.rows.between(mesh.cells, mesh.holders)
+    biases = split(held @ (shown - values.lowest), weights.digits, weights.bits)
+    faces, between = _faces(values.span, weights, biases, weights.rows.between(0, mesh.cells))
     return IntegerGraph(
         spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=NO_SLOPES)}),
         mesh=mesh,
@@ -327,40 +276,31 @@ def _integer_graph(graph: CellGraph, limits: OperatingRange, values: _Values, we
 def _scale(graph: CellGraph, weights: Rows) -> float:
     """Integer weight per coefficient: by the conductances of two-point fluxes, else by all weights of cells."""
     if graph.is_two_point:
-        return int(_largest_of_rows(weights).sum()) / math.fsum(_largest_of_rows(graph.fluxes))
+        return int(largest_of_rows(weights).sum()) / math.fsum(largest_of_rows(graph.fluxes))
     cells = graph.mesh.cells
     return int(abs(weights.between(0, cells).values).sum()) / math.fsum(abs(graph.fluxes.between(0, cells).values))
 
 
-def _largest_of_rows(rows: Rows) -> NDArray[np.float64] | Integers:
-    largest = np.zeros(rows.shape[0], rows.values.dtype)
-    np.maximum.at(largest, rows.row_of, abs(rows.values))
-    return largest
-
-
-def _levels(values: _Values, holders: int) -> tuple[str, tuple[Population, ...], tuple[Synapse, ...]]:
-    """Name of the population that faces see, the populations up to it, and their synapses."""
-    if not values.shift:
-        return MEMBRANE, (), ()
-    lower, upper = split(values.inverse_volume, 2)
-    cells, top = lower.size, values.shift - DIGIT_BITS
-    heaviest = values.farthest << values.shift
-    most = int((abs(lower) * (heaviest // values.inverse_volume + 1)).max(initial=0))
-    raised = most // _DIGIT + 1
-    own = (1 << (top - 1)) - (values.lowest << top) - raised
-    populations = (
-        kinds.rectifiers(LEVEL_DIGIT, np.full(cells, raised << DIGIT_BITS, np.int64), DIGIT_BITS),
-        kinds.rectifiers(LEVEL, np.full(cells, own, np.int64), top),
-    )
-    return (
-        LEVEL,
-        populations,
-        (
-            *synapses(MEMBRANE, LEVEL_DIGIT, _explicit(diagonal(lower, holders))),
-            *synapses(MEMBRANE, LEVEL, _explicit(diagonal(upper, holders))),
-            *_ones(LEVEL_DIGIT, LEVEL, cells),
-        ),
-    )
+def _levels(values: _Values, holders: int) -> tuple[tuple[Population, ...], tuple[Synapse, ...]]:
+    """Populations of the levels and of their digits, and the synapses into them."""
+    bits, heaviest = values.digits, values.farthest << values.shift
+    cells, most_mass = values.inverse_volume.size, heaviest // values.inverse_volume + 1
+    names = (*LEVEL_DIGITS[len(LEVEL_DIGITS) + 1 - len(bits) :], LEVEL)
+    populations, made, carried = list[Population](), list[Synapse](), 0
+    for number, (name, part) in enumerate(zip(names, split(values.inverse_volume, len(bits), bits[0]), strict=True)):
+        made += synapses(MEMBRANE, name, _explicit(diagonal(part, holders)))
+        if number:
+            made += _ones(names[number - 1], name, cells)
+        bias = -carried
+        if name == LEVEL:
+            bias += (1 << bits[number] >> 1) - (values.lowest << bits[number])
+        else:
+            # What is raised here, so that no sum is below 0, is taken off in the next digit.
+            most = int((abs(part) * most_mass).max()) + 2 * carried
+            carried = (most >> bits[number]) + 1
+            bias += carried << bits[number]
+        populations.append(kinds.rectifiers(name, np.full(cells, bias, np.int64), bits[number]))
+    return tuple(populations), tuple(made)
 
 
 @dataclass(frozen=True)
@@ -369,26 +309,25 @@ class _Between:
     synapses: tuple[Synapse, ...]
 
 
-def _faces(
-    values: _Values, weights: _Weights, seen: str, biases: tuple[Integers, ...], inputs: Rows, width: int
-) -> tuple[Integers, _Between]:
+def _faces(span: int, weights: Weights, biases: tuple[Integers, ...], inputs: Rows) -> tuple[Integers, _Between]:
     """Biases of the faces, and the populations and synapses of the digits of their sums."""
     names = (*FLUX_DIGITS[len(FLUX_DIGITS) + 1 - weights.digits :], FLUX)
-    reached = values.farthest if seen == MEMBRANE else values.span
     populations, made, carried = list[Population](), list[Synapse](), 0
     bias = np.zeros(0, np.int64)
-    parts = split(inputs.values, weights.digits)
+    parts = split(inputs.values, weights.digits, weights.bits)
     for number, (name, part) in enumerate(zip(names, parts, strict=True)):
-        rows = Rows(inputs.starts, inputs.columns, part, inputs.width).without_zeros()
+        rows = inputs.with_values(part).without_zeros()
         bias = biases[number] - carried
-        made += synapses(seen, name, _explicit(Rows(rows.starts, rows.columns, rows.values, width)))
+        made += synapses(LEVEL, name, _explicit(rows))
         if number:
             made += _ones(names[number - 1], name, bias.size)
         if name != FLUX:
-            # Half a unit of the next digit rounds to the nearest; what is raised here is taken off there.
-            least = int((abs(rows).sums() * (reached + 1) + abs(biases[number])).max(initial=0)) + 2 * carried
-            carried = least // _DIGIT + 2
-            populations.append(kinds.rectifiers(name, bias + _DIGIT // 2 + (carried << DIGIT_BITS), DIGIT_BITS))
+            # Half a unit of the last digit rounds to the nearest; what is raised here is taken off there.
+            if name == names[-2]:
+                bias = bias + (1 << weights.bits >> 1)
+            least = int((abs(rows).sums() * (span + 1) + abs(biases[number])).max(initial=0)) + 2 * carried
+            carried = (least >> weights.bits) + 2
+            populations.append(kinds.rectifiers(name, bias + (carried << weights.bits), weights.bits))
     return bias, _Between(tuple(populations), tuple(made))
 
 

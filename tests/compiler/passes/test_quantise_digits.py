@@ -40,11 +40,11 @@ def steady(graph: CellGraph) -> NDArray[np.float64]:
 
 def test_digits_are_those_of_the_number_and_odd() -> None:
     numbers = np.concatenate([np.arange(-40_000, 40_000, 7), [1 << 21, -(1 << 21), 64, -64, 8192, -8192]])
-    for count in (1, 2, 3):
-        parts = split(numbers, count)
-        assert np.array_equal(sum(part << 7 * k for k, part in enumerate(parts)), numbers)
-        assert all(np.abs(part).max() <= 64 for part in parts[:-1])
-        assert all(np.array_equal(a, -b) for a, b in zip(parts, split(-numbers, count), strict=True))
+    for count, bits in ((1, 7), (2, 7), (3, 7), (4, 3), (3, 2)):
+        parts = split(numbers, count, bits)
+        assert np.array_equal(sum(part << bits * k for k, part in enumerate(parts)), numbers)
+        assert all(np.abs(part).max() <= 1 << bits >> 1 for part in parts[:-1])
+        assert all(np.array_equal(a, -b) for a, b in zip(parts, split(-numbers, count, bits), strict=True))
 
 
 @pytest.mark.parametrize("name", ["digits", "several"])

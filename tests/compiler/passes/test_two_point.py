@@ -18,6 +18,7 @@ from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, M
 from pisnn_deploy.compiler.passes.alike import LARGEST_WEIGHT
 from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.graph import CellGraph, IntegerGraph
+from pisnn_deploy.graph.integer import LEVEL
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import MeshFile, parse_boundary
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -138,7 +139,9 @@ def test_what_is_compiled_is_well_formed_and_proved_again(lower: LowerTwoPoint, 
     assert graph.certificate is not None and graph.materials is not None
     assert graph.certificate.conservation.status == graph.certificate.stability.status == "proved"
     assert all(bound.bits <= 24 for bound in graph.bounds if bound.is_state_or_payload)
-    assert graph.sole_field.inverse_volume.max() == 1 << level_shift(graph)
+    largest = int(graph.sole_field.inverse_volume.max())
+    # With many digits, a level of the smallest cell may be two quanta.
+    assert 1 << level_shift(graph) in (largest, 2 * largest if LEVEL in graph.chain else largest)
     # Weights of both signs are stored doubled.
     assert all(abs(s.distinct_mantissas).max() <= 2 * LARGEST_WEIGHT for s in graph.into("flux"))
 
