@@ -10,11 +10,15 @@ from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.cell_graph import has_own_materials
 
+KEYS = ("fluxes", "two_point", "welded_points", "split_cells")
+"""What artifacts record about meshes and fluxes."""
+
 
 def quality(provenance: Mapping[str, Any]) -> list[Row]:
     """Quality of a mesh file."""
     quality, welded = provenance.get("two_point"), provenance.get("welded_points")
     rows: list[Row] = [] if welded is None else [("welded", f"{counted(welded, 'point')} joined with others")]
+    rows += split(provenance)
     if quality is not None:
         low, high = quality["flux_factors"]
         most = "at most " if quality["flux_factors_are_bounds"] else ""
@@ -33,6 +37,16 @@ def quality(provenance: Mapping[str, Any]) -> list[Row]:
             ),
         ]
     return rows
+
+
+def split(provenance: Mapping[str, Any]) -> list[Row]:
+    """How many cells of the mesh file were split into triangles or tetrahedra."""
+    number = provenance.get("split_cells")
+    return (
+        [("split", f"{counted(number, 'quadrilateral or hexahedral cell')} of the mesh file")]
+        if type(number) is int
+        else []
+    )
 
 
 def fluxes(graph: IntegerGraph) -> list[Row]:

@@ -275,7 +275,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
             "start": "own" if graph.starts_inside else "moved",
             "steps": quantisation.steps,
         },
-        **{key: provenance[key] for key in ("fluxes", "two_point", "welded_points") if key in provenance},
+        **{key: provenance[key] for key in mesh_rows.KEYS if key in provenance},
         "certificate": {
             **{name: claim.status for name, claim in claims.items()},
             "details": {name: claim.details for name, claim in claims.items()},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pisnn_deploy.cli import law_graph
+from pisnn_deploy.cli import law_graph, mesh_rows
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP
@@ -147,6 +147,9 @@ def print_artifact(path: Path, read: Artifact) -> None:
         foreign = "not of this file" if read.broken_seal else ""
         claims = [(name, foreign or claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
         print_table("certificate", claims, ("claim", "status", "why"))
+    split = mesh_rows.split(read.provenance)
+    if split:
+        print_table("mesh file, as whoever compiled it noted it", split)
     warnings = warnings_in(read.provenance)
     if warnings:
         print_table("warnings of the compiler", [(sentence,) for sentence in warnings])

@@ -34,9 +34,14 @@ class FaceMesh(ABC):
         Shape of a field.
     """
 
-    shape: tuple[int, ...]
     source: Indices
     target: Indices
+
+    if TYPE_CHECKING:
+        # A field of grids, which a property of the base class would give a default.
+        @property
+        def shape(self) -> tuple[int, ...]:
+            """Shape of a field."""
 
     @property
     @abstractmethod

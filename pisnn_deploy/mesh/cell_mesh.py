@@ -66,7 +66,7 @@ class CellMesh(FaceMesh):
         return int(self.group.size)
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # of grids it is a field, not a property
+    def shape(self) -> tuple[int, ...]:
         """Shape of a field: one number per cell."""
         return (self.cells,)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import SupportsInt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -351,10 +352,10 @@ def _elements(
     return grouped(corners, labels, np.concatenate(members), group.reshape(-1))
 
 
-def _size(number: object) -> int:
-    size = int(number)  # type: ignore[call-overload]
+def _size(number: SupportsInt) -> int:
+    size = int(number)
     _require(size >= 0, f"it declares {size} entries")
-    return int(size)
+    return size
 
 
 def _require(condition: bool, reason: str) -> None:

@@ -30,7 +30,7 @@ from pisnn_deploy.mesh.groups import (
     unknown_group,
 )
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
-from pisnn_deploy.mesh.splitting import split_boxes
+from pisnn_deploy.mesh.splitting import BOX_OF_DIMENSION, split_boxes
 from pisnn_deploy.mesh.welding import welded
 
 LARGEST_COORDINATE = 1e30
@@ -83,6 +83,8 @@ class MeshFile:
         Why cell data is not used as materials; empty without such data.
     welded : int or None
         Number of points that were joined with others; None without welding.
+    split : int
+        Number of quadrilaterals or hexahedra that were split into triangles or tetrahedra.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class MeshFile:
     warnings: tuple[str, ...] = ()
     unread: str = ""
     welded: int | None = None
+    split: int = 0
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> CellMesh:
         """Put a reservoir behind each boundary face of some groups.
@@ -192,8 +195,10 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     """
     path = Path(path)
     require(f"{path}: reading a mesh", "scipy")
-    content = split_boxes(path, mesh_content(path))
+    written = mesh_content(path)
+    content = split_boxes(path, written)
     dims = _dimension(path, content)
+    boxes = written.elements.get(BOX_OF_DIMENSION[dims])
     cells, elements = content.elements[_SIMPLICES[dims]], content.elements[_SIDES[dims]]
     check_names(path, "material", cells.names)
     check_names(path, "boundary group", elements.names)
@@ -236,6 +241,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         tuple(warnings),
         content.unread,
         joined,
+        0 if boxes is None else len(boxes.corners),
     )
 
 

@@ -20,6 +20,7 @@ from pisnn_deploy.mesh.content import BOXES, Elements, Indices, MeshContent, gro
 _FACES = np.array([(0, 3, 2, 1), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)])
 """Corners of the faces of a hexahedron in the order of Gmsh and VTK, all seen from the same side."""
 _SIMPLICES = {"quad": ("triangle", 2), "hexahedron": ("tetra", 6)}
+BOX_OF_DIMENSION = {2: "quad", 3: "hexahedron"}
 _NAMES = {"quad": "quadrilateral", "hexahedron": "hexahedron"}
 
 

@@ -79,6 +79,7 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
         provenance |= {} if place.quality is None else {"two_point": place.quality.to_dict()}
         provenance |= {"fluxes": MULTI_POINT} if isinstance(place.lower, LowerMultiPoint) else {}
         provenance |= {} if request.domain.weld is None else {"welded_points": place.mesh_file.welded}
+        provenance |= {"split_cells": place.mesh_file.split} if place.mesh_file.split else {}
     warnings += warnings_of(graph, target)
     return graph, provenance | ({"warnings": warnings} if warnings else {})
 
