@@ -36,7 +36,7 @@ class RelabelledMesh(FaceMesh):
     by_side: Mapping[str, Indices]
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # of grids it is a field, not a property
+    def shape(self) -> tuple[int, ...]:
         """Shape of a field: one number per cell."""
         return (self.number_of_cells,)
 

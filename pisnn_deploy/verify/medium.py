@@ -38,7 +38,7 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     if lower and levels != (*LEVEL_DIGITS[len(LEVEL_DIGITS) - len(lower) :], LEVEL):
         yield "the populations before the faces are neither levels nor digits"
         return
-    if level_bits(graph) + full_exponent(graph) > MOST_BITS:
+    if face is not None and level_bits(graph) + full_exponent(graph) > MOST_BITS:
         yield f"levels and weights have more than {MOST_BITS} bits together"
         return
     yield from _pairs(graph, levels, digits)
