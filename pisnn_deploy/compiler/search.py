@@ -235,6 +235,8 @@ def _best_kernel(floating: FloatGraph, options: CompileOptions, own: Trial) -> t
     quantisation = own.graph.quantisation
     if not floating.is_linear or floating.is_late or own.error is None:
         return own, "not searched: only linear fluxes of C-LIF faces with a reference have other kernels"
+    if floating.spec.rates:
+        return own, "not searched: each axis has a kernel of its own"
     if quantisation.steps * own.graph.mesh.cells > SEARCHED_CELL_STEPS:
         return own, "not searched: too large a mesh to measure on"
     kept, tried, trained = own, 0, floating.layers[0]

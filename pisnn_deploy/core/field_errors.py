@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,20 @@ _EXPECTED = {
     "too_short": "a list of at least {min_length}",
     "tuple_type": "a list",
 }
+
+
+ALL_AXES, EACH_AXIS = "[all]", "[axes]"
+"""Tags of the two forms of a value: one for all axes, or a list with one for each."""
+
+
+def axes_form(value: object) -> str:
+    """Tag of a value's form."""
+    return EACH_AXIS if isinstance(value, list | tuple) else ALL_AXES
+
+
+def place_of(location: Iterable[int | str]) -> tuple[int | str, ...]:
+    """Place of an error in a file, without what pydantic adds in brackets."""
+    return tuple(part for part in location if not (str(part).startswith("[") and str(part).endswith("]")))
 
 
 def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:

@@ -77,8 +77,9 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
     faces, cells = graph.mesh.faces, graph.mesh.cells
     multiplications = additions = comparisons = moved = 0
     if graph.operator:
+        kernels = len(graph.model_spec.rates) or 1  # each face has one of them
         for number, layer in enumerate(graph.operator):
-            weights, outputs = int(np.count_nonzero(layer.weight)), layer.weight.shape[0]
+            weights, outputs = int(np.count_nonzero(layer.weight)) // kernels, layer.weight.shape[0] // kernels
             multiplications += faces * weights
             additions += faces * (weights - outputs + int(np.count_nonzero(layer.bias)))
             comparisons += faces * outputs * (number < len(graph.operator) - 1)

@@ -16,10 +16,12 @@ def model_of(graph: IntegerGraph) -> Model:
     Raises
     ------
     UsageError
-        The cells of the graph differ, so its faces do not share a network.
+        The cells of the graph, or its axes, differ, so its faces do not share a network.
     """
     if not graph.operator:
         raise UsageError(f"{graph.spec.name}: faces do not share a flux network, because cells differ")
+    if graph.model_spec.rates:
+        raise UsageError(f"{graph.spec.name}: faces do not share a flux network: each axis has a kernel of its own")
     scales = [2.0**-exponent for exponent in graph.model_spec.weight_exponents]
     return Model(
         graph.model_spec,

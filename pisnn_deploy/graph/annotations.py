@@ -49,7 +49,7 @@ class IntegerLayer(Stored):
     Attributes
     ----------
     weight : int64 array [outputs, inputs]
-        Mantissas of the weights.
+        Mantissas of the weights; of a linear network with a kernel for each axis [axes, inputs].
     bias : int64 array [outputs]
         In units of the potential.
     shift : int

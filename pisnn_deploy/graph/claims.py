@@ -199,6 +199,8 @@ class Claim(Stored):
         if "conductance_error" in self.figures:
             parts.append(f"conductances {self.figures['conductance_error']:.2%} off")
             parts.append(f"capacities {self.figures.get('capacity_error', math.nan):.2%} off")
+        if "axes_error" in self.figures:
+            parts.append(f"axes in the model's proportion to {self.figures['axes_error']:.2%}")
         if "across" in self.figures:
             parts.append(f"slopes across a face move {self.figures['across']:.2%} of what slopes along it move")
         return ", ".join(parts)

@@ -25,7 +25,7 @@ class FloatLayer:
     Attributes
     ----------
     weight : float64 array [outputs, inputs]
-        Dimensionless.
+        Dimensionless; of a linear network with a kernel for each axis [axes, inputs].
     bias : float64 array [outputs]
         In units of the cell value.
     """
@@ -81,10 +81,10 @@ class FloatGraph:
     @property
     def time_step(self) -> float:
         """Physical time of one PDE step, by the float weights."""
-        spec, spacing = self.spec, self.mesh.spacing[0]
+        spec, spacing = self.spec, self.mesh.spacing[self.spec.clock_axis]
         if not self.is_linear:
             return nominal_time_step(spec, spacing)
-        moments = flux_moments(self.layers[0].weight[0], spec.positions)
+        moments = flux_moments(spec.kernels(self.layers[0].weight)[spec.clock_axis], spec.positions)
         return float(time_step(spec, *moments, spacing, spec.leak))
 
     def fields(self) -> Iterator[NDArray[np.float64]]:
@@ -102,10 +102,9 @@ class FloatGraph:
     @cached_property
     def _first_layer(self) -> tuple[Rows, NDArray[np.float64]]:
         spec, first = self.spec, self.layers[0]
-        stencil = window_stencil(first.weight, self.mesh, spec.half_width, spec.transverse, spec.wall)
-        biases = window_biases(
-            first.weight, first.bias, self.mesh, spec.half_width, spec.transverse, self.reservoirs, spec.wall
-        )
+        weight, reach = spec.by_axis(first.weight), (spec.half_width, spec.transverse)
+        stencil = window_stencil(weight, self.mesh, *reach, spec.wall)
+        biases = window_biases(weight, first.bias, self.mesh, *reach, self.reservoirs, spec.wall)
         return stencil.rows.between(0, self.mesh.cells), biases
 
     def flux(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,8 +27,8 @@ def window_matrix(weight: Values, window: Window, holders: int) -> Rows:
 
     Parameters
     ----------
-    weight : int64 or float64 array [outputs, inputs]
-        Weights of one face's window.
+    weight : int64 or float64 array [outputs, inputs] or [axes, outputs, inputs]
+        Weights of one face's window, or of one for each axis (`ModelSpec.by_axis`).
     window : Window
         With ``[faces, inputs]`` arrays.
     holders : int
@@ -45,10 +45,11 @@ def window_matrix(weight: Values, window: Window, holders: int) -> Rows:
         A folded weight would not be an integer.
     """
     faces, inputs, terms = window.cell.shape
-    outputs = weight.shape[0]
+    outputs = weight.shape[-2]
     rows = np.repeat(np.arange(faces * outputs, dtype=np.int64), inputs * terms)
     columns = np.repeat(window.cell[:, None], outputs, axis=1).reshape(-1)
-    data = (weight[:, :, None] * window.numerator[:, None]).reshape(-1)
+    of_faces = weight[window.axis] if weight.ndim > 2 else weight[None]
+    data = (of_faces[..., None] * window.numerator[:, None]).reshape(-1)
     if window.denominator > 1:
         if weight.dtype == np.int64 and (data % window.denominator).any():
             raise ValueError(f"weights must be multiples of {window.denominator}, the denominator of the ghost cells")
@@ -61,10 +62,10 @@ def window_bias(weight: Values, bias: Values, window: Window) -> Values:
 
     Parameters
     ----------
-    weight : int64 or float64 array [outputs, inputs]
-        Weights of one face's window.
-    bias : int64 or float64 array [outputs]
-        Bias of one face's outputs.
+    weight : int64 or float64 array
+        As for `window_matrix`.
+    bias : int64 or float64 array [outputs] or [axes]
+        Bias of one face's outputs, or of that of a face normal to each axis.
     window : Window
         With offsets in quanta, or in the unit of the cell value.
 
@@ -73,6 +74,9 @@ def window_bias(weight: Values, bias: Values, window: Window) -> Values:
     array [faces * outputs], of the type of the weights
         Bias of each output of each face.
     """
+    if weight.ndim > 2:
+        added = (weight[window.axis] @ window.offset[:, :, None])[:, :, 0] + bias[window.axis][:, None]
+        return np.asarray(added.reshape(-1), weight.dtype)
     return np.asarray((window.offset @ weight.T + bias).reshape(-1), weight.dtype)
 
 
@@ -81,8 +85,8 @@ def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int,
 
     Parameters
     ----------
-    weight : int64 or float64 array [outputs, inputs]
-        Weights of one face's window.
+    weight : int64 or float64 array
+        As for `window_matrix`.
     wall : str
         See `pisnn_deploy.mesh.window_cells`.
     """
@@ -94,8 +98,9 @@ def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int,
     boxes = Boxes(boxes.axis[order], boxes.lower[order], boxes.shape[order])
     matrix = window_matrix(weight, window, mesh.holders)
     coordinates = np.stack(np.unravel_index(matrix.columns, mesh.shape), axis=1).astype(np.int64)
-    box = matrix.row_of // weight.shape[0]
-    return Stencil(mesh, boxes, matrix.starts, coordinates - boxes.lower[box], matrix.values, weight.shape[0])
+    outputs = weight.shape[-2]
+    box = matrix.row_of // outputs
+    return Stencil(mesh, boxes, matrix.starts, coordinates - boxes.lower[box], matrix.values, outputs)
 
 
 def window_biases(
@@ -111,10 +116,10 @@ def window_biases(
 
     Parameters
     ----------
-    weight : int64 or float64 array [outputs, inputs]
-        Weights of one face's window.
-    bias : int64 or float64 array [outputs]
-        Bias of one face's outputs.
+    weight : int64 or float64 array
+        As for `window_matrix`.
+    bias : int64 or float64 array [outputs] or [axes]
+        Bias of one face's outputs, or of that of a face normal to each axis.
     reservoirs : int64 or float64 array [reservoirs]
         Their values.
     wall : str
@@ -125,7 +130,7 @@ def window_biases(
     array [faces * outputs], of the type of the weights
         Bias of each output of each face.
     """
-    biases = np.tile(bias, mesh.faces).astype(weight.dtype)
+    biases = (bias[mesh.axis] if weight.ndim > 2 else np.tile(bias, mesh.faces)).astype(weight.dtype)
     if mesh.reservoirs:
         faces = distinct_faces(mesh, half_width, transverse)
         window = window_cells(mesh, half_width, transverse, reservoirs, wall, faces)

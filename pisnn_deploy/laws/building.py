@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from pisnn_deploy.laws.expression import (
     constant_value,
     derivative,
     derivative_name,
+    evaluate,
     free_names,
     parse,
     postorder,
@@ -76,7 +78,7 @@ class _Builder:
 
     def law(self) -> Law:
         text = self._text
-        diffusion = self._of_fields("diffusion", text.diffusion)
+        diffusion, along = self._diffusion()
         level = self._of_fields("level", text.level, levels=True)
         flux = self._fluxes()
         sources = tuple(
@@ -99,6 +101,7 @@ class _Builder:
             dict(text.parameters),
             flux,
             diffusion,
+            along,
             sources,
             exchange,
             level,
@@ -142,6 +145,32 @@ class _Builder:
         place = f"law.{section}"
         known = {name: content for name, content in contents.items() if self._is_field(f"{place}.{name}", name)}
         return self._several(place, known, levels)
+
+    def _diffusion(self) -> tuple[dict[str, Expression], dict[str, tuple[float, ...]]]:
+        """Diffusion of each field, the largest where axes differ, and the factors of the axes."""
+        contents = self._text.diffusion
+        diffusion = self._of_fields("diffusion", {n: each for n, each in contents.items() if isinstance(each, str)})
+        along: dict[str, tuple[float, ...]] = {}
+        for name, texts in contents.items():
+            if isinstance(texts, str) or not self._is_field(f"law.diffusion.{name}", name):
+                continue
+            place = f"law.diffusion.{name}"
+            if len(texts) != self._dimensions:
+                self.flaws.append((place, f"has {len(texts)} entries for {self._dimensions} axes"))
+                continue
+            parsed = self._several(place, {COORDINATES[axis]: each for axis, each in enumerate(texts)})
+            numbers = {axis: _constant(each, self._text.parameters) for axis, each in parsed.items()}
+            if len(parsed) < len(texts):
+                continue
+            values = [number for number in numbers.values() if number is not None and number > 0]
+            if len(values) < len(texts):
+                self.flaws.append((place, "must be a positive constant along each axis if axes differ"))
+                continue
+            fastest = max(numbers, key=lambda axis: numbers[axis] or 0.0)
+            diffusion[name] = parsed[fastest]
+            if min(values) < max(values):
+                along[name] = tuple(value / max(values) for value in values)
+        return diffusion, along
 
     def _is_field(self, place: str, name: str) -> bool:
         if name in self._text.fields:
@@ -294,3 +323,11 @@ def _laplacian_flaws(level: Expression) -> Iterator[str]:
     for field, factor in factors.items():
         if free_names(factor):
             yield f"is not linear in laplacian({field}) with a constant factor"
+
+
+def _constant(expression: Expression, parameters: Mapping[str, float]) -> float | None:
+    """Value of an expression of parameters alone; None for any other, or without a finite value."""
+    if free_names(expression) - {*parameters}:
+        return None
+    value = float(evaluate(expression, {**parameters}))
+    return value if math.isfinite(value) else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pisnn_deploy.laws.calculus import ONE, ZERO
+from pisnn_deploy.laws.calculus import ONE, ZERO, mul
 from pisnn_deploy.laws.law import Law, mobility
-from pisnn_deploy.laws.nodes import Expression
+from pisnn_deploy.laws.nodes import Expression, Number
 from pisnn_deploy.laws.text import symbol_latex, to_latex, to_text
 
 
@@ -20,6 +20,7 @@ class _Style:
     change: str
     flux: str
     diffusion: str
+    straight: str
     curved: str
     brackets: str
 
@@ -28,13 +29,14 @@ def _plain(expression: Expression) -> str:
     return to_text(expression).replace("**", "^")
 
 
-_TEXT = _Style(_plain, str, "{0}_t", "({0})_{1}", "div({0} grad {1})", "laplacian({0})", "({0})")
+_TEXT = _Style(_plain, str, "{0}_t", "({0})_{1}", "div({0} grad {1})", "{0} {1}_{2}{2}", "laplacian({0})", "({0})")
 _LATEX = _Style(
     to_latex,
     symbol_latex,
     r"\partial_t {0}",
     r"\partial_{1} \left({0}\right)",
     r"\nabla \cdot \left({0} \, \nabla {1}\right)",
+    r"{0} \, \partial_{2}^2 {1}",
     r"\nabla^2 \left({0}\right)",
     r"\left({0}\right)",
 )
@@ -67,13 +69,7 @@ def _equation(law: Law, name: str, style: _Style) -> str:
 
 def _right_side(law: Law, name: str, style: _Style) -> Iterator[tuple[str, str]]:
     """Signs and terms."""
-    factor = mobility(law, name)
-    if name in law.level and factor == ONE:
-        yield "+", style.curved.format(style.expression(law.level[name]))
-    elif factor != ZERO:
-        driven = law.level.get(name)
-        gradient = style.name(name) if driven is None else style.brackets.format(style.expression(driven))
-        yield "+", style.diffusion.format(_factor(factor, style), gradient)
+    yield from _diffusion(law, name, style)
     for source in law.sources:
         if source.field == name and source.rate != ZERO:
             text = style.expression(source.rate)
@@ -82,6 +78,18 @@ def _right_side(law: Law, name: str, style: _Style) -> Iterator[tuple[str, str]]
     for entry in law.exchange:
         if name in (entry.source_field, entry.target_field):
             yield "-" if name == entry.source_field else "+", _factor(entry.rate, style)
+
+
+def _diffusion(law: Law, name: str, style: _Style) -> Iterator[tuple[str, str]]:
+    factor, level = mobility(law, name), law.level.get(name)
+    gradient = style.name(name) if level is None else style.brackets.format(style.expression(level))
+    if name in law.along:
+        for coordinate, part in zip(law.coordinates, law.along[name], strict=True):
+            yield "+", style.straight.format(_factor(mul(Number(part), factor), style), gradient, coordinate)
+    elif level is not None and factor == ONE:
+        yield "+", style.curved.format(style.expression(level))
+    elif factor != ZERO:
+        yield "+", style.diffusion.format(_factor(factor, style), gradient)
 
 
 def _factor(expression: Expression, style: _Style) -> str:

@@ -24,7 +24,7 @@ from pisnn_deploy.laws.assumptions import (
 )
 from pisnn_deploy.laws.expression import Number, derivative, evaluate, free_names
 from pisnn_deploy.laws.grid import Grid
-from pisnn_deploy.laws.law import mobility
+from pisnn_deploy.laws.law import factor_along, mobility
 from pisnn_deploy.laws.spec import LawSpec
 
 Field = NDArray[np.float64]
@@ -83,7 +83,8 @@ def gaussian(spec: LawSpec, grid: Grid, time: float) -> Averages:
     law = spec.parsed()
     (name,) = law.fields
     speeds = velocities(spec, name)
-    diffusivity = constant(spec, mobility(law, name), "the diffusivity")
+    fastest = constant(spec, mobility(law, name), "the diffusivity")
+    spread = [fastest * factor_along(law, name, axis) for axis in range(spec.dimensions)]
     coordinates = "xyz"[: spec.dimensions]
     start = start_function(spec, name)
     far = [np.asarray(FAR * length) for length in spec.lengths]
@@ -107,16 +108,16 @@ def gaussian(spec: LawSpec, grid: Grid, time: float) -> Averages:
         amplitude *= math.exp((place - centres[-1]) ** 2 / (2 * squares[-1]))
     result = np.asarray(amplitude)
     for axis, (centre, square, speed) in enumerate(zip(centres, squares, speeds, strict=True)):
-        wide = math.sqrt(2 * (square + 2 * diffusivity * time))
+        wide = math.sqrt(2 * (square + 2 * spread[axis] * time))
         sums = np.array([math.erf((edge - centre - speed * time) / wide) for edge in grid.edges(axis)])
         factor = math.sqrt(math.pi * square / 2) / grid.spacing[axis]
         result = result[..., None] * (np.diff(sums) * factor)
-    stray = _at_sides(spec, diffusivity, speeds, list(zip(centres, squares, strict=True)), time) * abs(amplitude)
+    stray = _at_sides(spec, spread, speeds, list(zip(centres, squares, strict=True)), time) * abs(amplitude)
     return Averages((base + result)[None], stray + 1e-14 * (abs(amplitude) + abs(base)) * max(grid.shape))
 
 
 def _at_sides(
-    spec: LawSpec, diffusivity: float, speeds: list[float], bump: list[tuple[float, float]], time: float
+    spec: LawSpec, spread: list[float], speeds: list[float], bump: list[tuple[float, float]], time: float
 ) -> float:
     """Largest value of a Gaussian at the sides up to a time, in units of its height.
 
@@ -127,11 +128,11 @@ def _at_sides(
     for axis, (centre, square) in enumerate(bump):
         for edge, outwards in ((spec.domain.lower[axis], -1), (spec.domain.upper[axis], 1)):
             for moment in np.linspace(0, time, _TIMES):
-                wide = square + 2 * diffusivity * moment
+                wide = square + 2 * spread[axis] * moment
                 apart = edge - centre - speeds[axis] * moment
                 value = math.sqrt(square / wide) * math.exp(-(apart**2) / (2 * wide))
                 if speeds[axis] * outwards > 0:
-                    value *= min(1.0, diffusivity / abs(speeds[axis]) * abs(apart) / wide)
+                    value *= min(1.0, spread[axis] / abs(speeds[axis]) * abs(apart) / wide)
                 worst = max(worst, value)
     return worst
 
@@ -157,7 +158,8 @@ def _evolved(spec: LawSpec, grid: Grid, time: float, samples: int) -> Field:
             is_periodic = spec.conditions[("left", "bottom", "back")[axis]][name].kind == "periodic"
             if speeds[axis] and not is_periodic:
                 raise Unfit(f"{name} flows against a wall")
-            rows = _averages_of_waves(grid, axis, samples, is_periodic, (speeds[axis] * time, diffusivity * time))
+            moved = speeds[axis] * time, diffusivity * factor_along(law, name, axis) * time
+            rows = _averages_of_waves(grid, axis, samples, is_periodic, moved)
             values = np.moveaxis(np.tensordot(rows, values, axes=([1], [axis])), 0, axis)
         results.append(values)
     return np.stack(results)
@@ -188,4 +190,6 @@ def require_burgers(spec: LawSpec) -> float:
     diffusivity = constant(spec, mobility(law, name), "the diffusivity")
     if not diffusivity > 0:
         raise Unfit("the diffusivity is 0")
+    if law.along:
+        raise Unfit("the diffusivity differs from axis to axis")
     return diffusivity

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.laws.conditions import Conditions
 from pisnn_deploy.laws.grid import Grid
-from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.law import Law, factor_along
 from pisnn_deploy.laws.sides import LOWER, UPPER, Sides
 from pisnn_deploy.laws.terms import Terms
 from pisnn_deploy.laws.weno import WENO_CELLS, weno5
@@ -273,6 +273,7 @@ class FiniteVolumes:
             else:
                 driving = cells[number]
             mobility = terms.diffusivity(number, middle, self.face_places[axis])
+            mobility = mobility * factor_along(terms.law, terms.law.fields[number], axis)
             fluxes[number] = -mobility * self._gradients(driving) / self.grid.spacing[axis]
         return fluxes
 

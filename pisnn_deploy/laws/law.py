@@ -78,6 +78,8 @@ class Law:
         Gains and losses through ledgers.
     exchange : tuple of Exchange
         Between fields of one place.
+    along : dict of str to tuple of float
+        Factors of the diffusion of a field along the axes, the largest 1, where they differ.
     level : dict of str to Expression
         What drives the diffusion of a field in its place. May have ``laplacian(u)`` linearly, see `split_level`.
     vector : tuple of tuple of str
@@ -93,6 +95,7 @@ class Law:
     parameters: dict[str, float] = field(default_factory=dict)
     flux: tuple[dict[str, Expression], ...] = ({},)
     diffusion: dict[str, Expression] = field(default_factory=dict)
+    along: dict[str, tuple[float, ...]] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     exchange: tuple[Exchange, ...] = ()
     level: dict[str, Expression] = field(default_factory=dict)
@@ -156,6 +159,11 @@ def split_level(level: Expression) -> tuple[Expression, dict[str, Expression]]:
 def mobility(law: Law, name: str) -> Expression:
     """Factor of the gradient that drives the diffusion of a field: of the level if it has one, else of the field."""
     return law.diffusion.get(name, ONE if name in law.level else ZERO)
+
+
+def factor_along(law: Law, name: str, axis: int) -> float:
+    """Factor of the diffusion of a field along an axis."""
+    return law.along[name][axis] if name in law.along else 1.0
 
 
 def rotated_flux(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_serializer
 
-from pisnn_deploy.core.field_errors import shown
+from pisnn_deploy.core.field_errors import ALL_AXES, EACH_AXIS, axes_form, shown
 
 MOST_FIELDS, MOST_TERMS, MOST_NAMES = 8, 32, 64
 
@@ -64,6 +64,13 @@ TermName = Annotated[
 ]
 Terms = Annotated[dict[FieldName, Text], Field(max_length=MOST_FIELDS)]
 """An expression for each of some fields."""
+
+
+TextOfAxes = Annotated[
+    Annotated[Text, Tag(ALL_AXES)] | Annotated[tuple[Text, ...], Tag(EACH_AXIS), Field(min_length=1, max_length=3)],
+    Discriminator(axes_form),
+]
+"""An expression, or one for each axis."""
 
 
 class ExchangeText(BaseModel):
@@ -135,7 +142,7 @@ class LawText(BaseModel):
     flux: Terms = {}
     flux_y: Terms | None = None
     flux_z: Terms | None = None
-    diffusion: Terms = {}
+    diffusion: Annotated[dict[FieldName, TextOfAxes], Field(max_length=MOST_FIELDS)] = {}
     sources: Annotated[
         dict[FieldName, Annotated[dict[TermName, Text], Field(max_length=MOST_TERMS)]],
         BeforeValidator(_named_sources),

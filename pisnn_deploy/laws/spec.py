@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from pisnn_deploy.core.errors import FileError, SeveralErrors
-from pisnn_deploy.core.field_errors import problem_text
+from pisnn_deploy.core.field_errors import place_of, problem_text
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.laws.building import build_law, no_field
 from pisnn_deploy.laws.conditions import Conditions, Flaw, read_conditions
@@ -296,7 +296,7 @@ def law_flaws(document: dict[str, Any]) -> list[Flaw]:
             if isinstance(cause, LawFlaws):
                 flaws += cause.flaws
             else:
-                place = tuple(part for part in details["loc"] if part != "[key]")
+                place = place_of(details["loc"])
                 flaws.append((".".join(map(str, place)), problem_text(details, _siblings(place))))
         return flaws
     return []

@@ -38,12 +38,15 @@ class Window:
         1, or 2 with quadratic ghost cells.
     offset : float64 or int64 array [faces, positions]
         Contribution of reservoirs.
+    axis : int64 array [faces]
+        Axis of each face.
     """
 
     cell: Indices
     numerator: Indices
     denominator: int
     offset: NDArray[Any]
+    axis: Indices
 
     def values(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Input values of each face.
@@ -226,7 +229,7 @@ def window_cells(
                 cell[here][out] = cells
                 numerator[here][out] = numerators
                 offset[here][out] = ghosts
-    return Window(cell, numerator, terms, offset)
+    return Window(cell, numerator, terms, offset, mesh.axis[numbers])
 
 
 def _parabolas(

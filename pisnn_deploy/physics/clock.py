@@ -24,7 +24,7 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
     zeroth, first : float or tensor
         Moments of the kernel, see `pisnn_deploy.physics.model.flux_moments`.
     spacing : float
-        Cell width.
+        Cell width along `ModelSpec.clock_axis`; the moments are those of the kernel of that axis.
     leak : float or tensor
         Decay constant, up to 4096.
 
@@ -37,7 +37,12 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
         return max(first, 0.0) ** 0.5 * spacing
     if spec.equation == "advection-diffusion":
         return zeroth * spacing / spec.velocity
-    return first * spacing**2 / spec.diffusivity * (MEMORYLESS / leak)
+    return first * spacing**2 / clock_diffusivity(spec) * (MEMORYLESS / leak)
+
+
+def clock_diffusivity(spec: ModelSpec) -> float:
+    """Diffusivity along `ModelSpec.clock_axis`."""
+    return spec.diffusivity * (spec.along[spec.clock_axis] if spec.along else 1.0)
 
 
 def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
@@ -48,7 +53,7 @@ def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
     spacing : float
         Cell width.
     """
-    return spec.diffusion_number * spacing**2 / spec.diffusivity
+    return spec.diffusion_number * spacing**2 / clock_diffusivity(spec)
 
 
 def damped_leak(spec: ModelSpec, step: float) -> int:

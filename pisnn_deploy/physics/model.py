@@ -7,6 +7,9 @@ face's axis first). Its output is the flux through the face::
     a_0 = window of cell values u            a_{l+1} = relu(W_l a_l + b_l)           flux = W_L a_L + b_L
     c <- (1 - leak / 4096) c + flux           u <- u + D c
 
+A linear network for cells that are not square, or for a diffusivity that differs from axis to axis, has a kernel for
+each axis.
+
 All quantities are in units of the cell value; ``c`` is the change of the cell behind the face in one PDE step. Weights
 are dimensionless. If the equation has no length scale (diffusion, Laplace), one model serves every mesh size; if it has
 one (a cell Peclet or Reynolds number), the model is valid for one cell width.
@@ -17,11 +20,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.mesh import Wall
@@ -40,6 +51,7 @@ Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
 PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
+Factors = Annotated[tuple[PositiveFloat, ...], Field(max_length=3)]
 Flaw = tuple[str, str]
 """Name of a field, and what is wrong with it."""
 
@@ -91,7 +103,12 @@ class ModelSpec(BaseModel):
         ``- velocity * u_x``; ``burgers`` adds ``- (u^2 / 2)_x``; ``laplace`` is ``laplacian(u) = 0``, approached in
         the pseudo-time of the damped wave equation ``u_tt + damping * u_t = laplacian(u)``.
     diffusivity : float
-        In length^2 per time; 1 for ``laplace``.
+        In length^2 per time; 1 for ``laplace``. A list has one for each axis; the largest stays, see `along`.
+    along : tuple of float
+        Factors of the diffusivity along the axes, the largest 1; empty if they are equal.
+    rates : tuple of float
+        Diffusion numbers of the axes, the largest 1, for which the network has a kernel each; empty if all axes share
+        one.
     velocity : float
         In length per time, for ``advection-diffusion``.
     damping : float or None
@@ -126,6 +143,8 @@ class ModelSpec(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     equation: Equation
     diffusivity: PositiveFloat
+    along: Factors = ()
+    rates: Factors = ()
     velocity: FiniteFloat = 0.0
     damping: PositiveFloat | None = None
     cell_width: PositiveFloat | None = None
@@ -139,6 +158,17 @@ class ModelSpec(BaseModel):
     weight_exponents: tuple[Annotated[int, Field(ge=1, le=14, strict=True)], ...]
     diffusion_number: PositiveFloat
     operating_range: OperatingRange
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_each_axis(cls, content: Any) -> Any:
+        return with_factors(content) if isinstance(content, dict) else content
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without factors of axes that are alike, which older files do not have."""
+        plain: dict[str, Any] = write(self)
+        return {name: value for name, value in plain.items() if value or name not in ("along", "rates")}
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelSpec:
@@ -164,8 +194,60 @@ class ModelSpec(BaseModel):
     def layer_shapes(self) -> tuple[tuple[int, int], ...]:
         """Shape (outputs, inputs) of the weight matrix of each layer."""
         window = 2 * self.half_width * (2 * self.transverse + 1) ** (len(self.lengths) - 1)
-        widths = (window, *self.hidden, 1)
+        widths = (window, *self.hidden, len(self.rates) or 1)
         return tuple((widths[i + 1], widths[i]) for i in range(len(widths) - 1))
+
+    @property
+    def clock_axis(self) -> int:
+        """Axis whose diffusion number is the largest, from which the time step follows."""
+        return self.rates.index(max(self.rates)) if self.rates else 0
+
+    def kernels(self, weight: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Kernel of each axis, of the weights of a linear network, each [positions]."""
+        return tuple(weight) if self.rates else (weight[0],) * len(self.lengths)
+
+    def by_axis(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Weights of the first layer at a face, [outputs, inputs], or [axes, 1, inputs] with a kernel for each axis."""
+        return weight[:, None, :] if self.rates else weight
+
+    def on_cells(self, spacing: tuple[float, ...]) -> ModelSpec:
+        """The spec with the rates that cells of other widths along the axes have."""
+        return self.model_copy(update={"rates": relative_rates(self.along, spacing)})
+
+
+ALIKE = 1e-9
+"""Relative difference within which diffusion numbers of axes are equal."""
+
+
+def relative_rates(along: tuple[float, ...], spacing: tuple[float, ...]) -> tuple[float, ...]:
+    """Diffusion numbers of the axes, the largest 1; empty if they are equal.
+
+    Parameters
+    ----------
+    along : tuple of float
+        Factors of the diffusivity; empty if they are equal.
+    spacing : tuple of float
+        Cell width along each axis.
+    """
+    numbers = [factor / width**2 for factor, width in zip(along or (1.0,) * len(spacing), spacing, strict=True)]
+    if min(numbers) >= max(numbers) * (1 - ALIKE):
+        return ()
+    return tuple(number / max(numbers) for number in numbers)
+
+
+def with_factors(content: dict[str, Any]) -> dict[str, Any]:
+    """Content of a spec in which a diffusivity for each axis is the largest one and factors of it."""
+    values = content.get("diffusivity")
+    if not isinstance(values, list | tuple) or "along" in content:
+        return content
+    try:
+        numbers = [float(value) for value in values if not isinstance(value, bool)]
+    except (TypeError, ValueError):
+        return content
+    if len(numbers) != len(values) or not numbers or not all(0 < number < math.inf for number in numbers):
+        return content
+    along = [number / max(numbers) for number in numbers]
+    return {**content, "diffusivity": max(numbers), "along": along if min(along) < 1 else []}
 
 
 def _one_exponent_per_layer(spec: ModelSpec) -> Iterator[Flaw]:
@@ -199,6 +281,22 @@ def _parabolas_along_one_axis(spec: ModelSpec) -> Iterator[Flaw]:
         yield "wall", "must not be quadratic unless transverse is 0"
 
 
+def _of_each_axis(spec: ModelSpec) -> Iterator[Flaw]:
+    for name in ("along", "rates"):
+        factors = getattr(spec, name)
+        if not factors:
+            continue
+        if len(factors) != len(spec.lengths):
+            yield _FIELD_OF[name], f"has {len(factors)} entries for {len(spec.lengths)} axes"
+        elif max(factors) != 1:
+            yield name, f"has the largest entry {max(factors):g}, expected 1"
+        elif spec.hidden:
+            yield "hidden", "must be empty where axes differ: only a linear network has a kernel for each axis"
+        elif spec.equation not in (("diffusion",) if name == "along" else ("diffusion", "laplace")):
+            yield _FIELD_OF[name], f"must be the same along all axes for {spec.equation}"
+
+
+_FIELD_OF = {"along": "diffusivity", "rates": "rates"}
 OWN_LENGTH = ("advection-diffusion", "burgers")
 """Equations with a length scale."""
 SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
@@ -209,6 +307,7 @@ SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
     _one_dimension,
     _memoryless,
     _parabolas_along_one_axis,
+    _of_each_axis,
 )
 """Checks between the fields of a spec; each reads only fields, so that it works on an incomplete spec."""
 
@@ -269,7 +368,7 @@ def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
     """Basis of the kernels with the symmetry of the equation.
 
     Diffusion is the same from both sides of a face: its kernels are odd along the face's axis, even along the others,
-    and equal for all of these. Advection has no such symmetry.
+    and equal for all of these unless axes have rates of their own. Advection has no such symmetry.
 
     Returns
     -------
@@ -280,7 +379,8 @@ def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
     count = positions.shape[1]
     if spec.equation not in ("diffusion", "laplace"):
         return np.eye(count, dtype=np.int64)
-    keys = [(abs(p[0]), *sorted(np.abs(p[1:]))) for p in positions.T]
+    across = list if spec.rates else sorted
+    keys = [(abs(p[0]), *across(np.abs(p[1:]))) for p in positions.T]
     downhill = -np.sign(positions[0])
     orbits = sorted(set(keys), reverse=True)
     return np.array([np.where([key == orbit for key in keys], downhill, 0) for orbit in orbits], np.int64)

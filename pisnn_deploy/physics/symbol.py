@@ -11,6 +11,8 @@ field one step before (`pisnn_deploy.graph.stock`) make it the larger root of ``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,9 +38,22 @@ def gain(kernel: Floats, positions: Floats, waves: Floats) -> NDArray[np.complex
     complex128 array [..., n]
         Change of each wave in a PDE step, divided by its amplitude.
     """
+    return gain_along((kernel,) * waves.shape[0], positions, waves)
+
+
+def gain_along(kernels: Sequence[Floats], positions: Floats, waves: Floats) -> NDArray[np.complex128]:
+    """As `gain`, with a kernel for the faces normal to each axis.
+
+    Parameters
+    ----------
+    kernels : sequence of float64 array [..., positions]
+        For each axis.
+    positions, waves : float64 array
+        As for `gain`.
+    """
     axes = waves.shape[0]
-    total = np.zeros((*kernel.shape[:-1], waves.shape[1]), np.complex128)
-    for axis in range(axes):
+    total = np.zeros((*np.broadcast_shapes(*(each.shape[:-1] for each in kernels)), waves.shape[1]), np.complex128)
+    for axis, kernel in enumerate(kernels):
         order = [axis, *(a for a in range(axes) if a != axis)]
         phases = np.exp(1j * (positions.T @ waves[order]))
         total += (kernel @ phases) * (-2j * np.sin(waves[axis] / 2))

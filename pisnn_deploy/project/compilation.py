@@ -19,6 +19,7 @@ from pisnn_deploy.compiler import (
     compile_model,
     plain_model,
 )
+from pisnn_deploy.compiler.analysis.axis_kernels import SMALLEST_RATE
 from pisnn_deploy.compiler.explanation import Explanation, explain
 from pisnn_deploy.compiler.options import PLAIN
 from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
@@ -31,7 +32,7 @@ from pisnn_deploy.core.limits import available_memory
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import MeshFile, Quality, parse_shape, read_mesh_file, two_point_quality
-from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
+from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange, relative_rates
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
 from pisnn_deploy.project.law_compilation import compile_law_requested
@@ -177,33 +178,38 @@ def _on_mesh_file(request: CompileRequest, model: Model) -> _Place:
 
 def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | None) -> _Place:
     domain, own = request.domain, problem(model.spec.problem)
-    model, along = _on_own_domain(domain, model)
+    model = _on_own_domain(domain, model)
     shape = shape or own_shape(model.spec, own.default_shape)
     sides = own.default_boundary(shape) if domain.boundary is None else read_boundary(domain.boundary, len(shape))
     _require_memory(math.prod(shape), is_placed=request.graph.placement != "none")
     lower: Lower | LowerTwoPoint = Lower(shape, sides)
     conductivity, capacity = (read_cell_property(path, shape) for path in (domain.conductivity, domain.capacity))
     is_given = conductivity is not None or capacity is not None
-    uniform = None if along else plain_model(model, shape, conductivity, capacity)
-    if uniform is not None:
-        model = uniform
-    elif is_given or along or _suits_rectangles(model, shape):
+    uniform = plain_model(model, shape, conductivity, capacity) if is_given else model
+    if uniform is None or (not is_given and _needs_two_points(model, shape)):
         materials = {"default": Material(1.0)} if domain.conductivity else {}
-        lower = LowerTwoPoint(shape, sides, materials, conductivity, capacity, along)
+        lower = LowerTwoPoint(shape, sides, materials, conductivity, capacity, model.spec.along)
+        model = replace(model, spec=model.spec.model_copy(update={"along": (), "rates": ()}))
+    else:
+        model = uniform
     return _Place(model, lower, "x".join(map(str, shape)), domain.boundary or sides.text)
 
 
-def _suits_rectangles(model: Model, shape: tuple[int, ...]) -> bool:
-    """Whether two-point fluxes solve a model's equation on cells that are not square."""
-    return model.spec.equation == "diffusion" and model.is_linear and len(shape) == len(model.spec.lengths)
+def _needs_two_points(model: Model, shape: tuple[int, ...]) -> bool:
+    """Whether axes differ by more than kernels can, so that only two-point fluxes solve a model's equation."""
+    spec = model.spec
+    if spec.equation != "diffusion" or not model.is_linear or len(shape) != len(spec.lengths):
+        return False
+    spacing = tuple(length / count for length, count in zip(spec.lengths, shape, strict=True))
+    return min(relative_rates(spec.along, spacing), default=1.0) < SMALLEST_RATE
 
 
 SCALABLE = ("diffusion", "laplace")
 """Equations that are solved on domains of any lengths."""
 
 
-def _on_own_domain(domain: Domain, model: Model) -> tuple[Model, tuple[float, ...]]:
-    """The model with the requested lengths and diffusivity, and factors of the latter along the axes."""
+def _on_own_domain(domain: Domain, model: Model) -> Model:
+    """The model with the requested lengths and diffusivity."""
     spec = model.spec
     lengths, diffusivity = domain.numbers("lengths"), domain.numbers("diffusivity")
     axes = len(spec.lengths)
@@ -214,16 +220,15 @@ def _on_own_domain(domain: Domain, model: Model) -> tuple[Model, tuple[float, ..
         if spec.equation not in SCALABLE:
             raise UsageError(f"`lengths`: the equation {spec.equation} of {spec.name} has a length of its own")
         changes["lengths"] = lengths
-    along: tuple[float, ...] = ()
     if diffusivity is not None:
         if spec.equation != "diffusion" or not model.is_linear:
             raise UsageError(f"`diffusivity`: {spec.name} is no linear model of diffusion")
         if len(diffusivity) not in (1, axes):
             raise UsageError(f"`diffusivity` {domain.diffusivity}: expected one number, or {axes}")
-        changes["diffusivity"] = max(diffusivity)
-        along = tuple(value / max(diffusivity) for value in diffusivity)
-        along = () if len(set(along)) == 1 else along
-    return replace(model, spec=spec.model_copy(update=changes)), along
+        largest = max(diffusivity)
+        changes["diffusivity"] = largest
+        changes["along"] = tuple(value / largest for value in diffusivity) if min(diffusivity) < largest else ()
+    return replace(model, spec=spec.model_copy(update=changes))
 
 
 def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place: _Place) -> dict[str, Any]:

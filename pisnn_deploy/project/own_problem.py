@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.cell_graph import has_own_materials
-from pisnn_deploy.physics.problems import Problem, problem
+from pisnn_deploy.physics.problems import Problem, problem_of_spec
 
 MOST_STEPS = 1 << 40
 """Most PDE steps of a run."""
@@ -28,8 +28,7 @@ Integers = NDArray[np.int64]
 
 def problem_of(graph: IntegerGraph) -> Problem:
     """Problem of a graph's model, with the model's coefficients."""
-    spec, along = graph.model_spec, () if graph.materials is None else graph.materials.along
-    return problem(spec.problem, spec.diffusivity, spec.velocity, along)
+    return problem_of_spec(graph.model_spec, () if graph.materials is None else graph.materials.along)
 
 
 def steps_to_horizon(graph: IntegerGraph) -> int:

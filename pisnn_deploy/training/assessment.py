@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.mesh import AXES
 from pisnn_deploy.physics.clock import nominal_time_step
 from pisnn_deploy.physics.model import Model, flux_moments
-from pisnn_deploy.physics.symbol import amplification
+from pisnn_deploy.physics.symbol import gain_along, largest_root
 
 Floats = NDArray[np.float64]
 
@@ -115,15 +116,19 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept: float | None) -> Assessment:
+def assess(
+    model: Model, spacing: tuple[float, ...], step: float, held_out: HeldOut, accept: float | None
+) -> Assessment:
     """Assess a trained model.
 
     Parameters
     ----------
     model : Model
         The trained model.
-    spacing, step : float
-        Cell width, and physical time of a PDE step with the integer weights.
+    spacing : tuple of float
+        Cell width along each axis.
+    step : float
+        Physical time of a PDE step with the integer weights.
     accept : float, optional
         Largest accepted held-out error (default: that of the first-order scheme).
     """
@@ -168,8 +173,13 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
     )
 
 
-def integer_kernel(model: Model, value: float) -> Floats:
-    """Derivative of the flux by the cell values at a constant field, with integer weights, float64 [positions]."""
+def integer_kernels(model: Model, value: float) -> tuple[Floats, ...]:
+    """Derivative of the flux along each axis by the cell values at a constant field, with integer weights.
+
+    Returns
+    -------
+    tuple of float64 array [positions]
+    """
     spec = model.spec
     units = [2.0**-exponent for exponent in spec.weight_exponents]
     units[0] *= spec.weight_unit
@@ -180,7 +190,7 @@ def integer_kernel(model: Model, value: float) -> Floats:
         active = drive > 0
         kernel = (weight * active) @ kernel
         drive = weight @ np.where(active, drive, 0) + bias
-    return np.asarray(kernel[0])
+    return spec.kernels(kernel)
 
 
 def _largest_factor(model: Model, value: float) -> tuple[float, float]:
@@ -188,20 +198,21 @@ def _largest_factor(model: Model, value: float) -> tuple[float, float]:
     axes = len(model.spec.lengths)
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
     waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
-    factors = np.abs(amplification(integer_kernel(model, value), model.spec.positions, waves, model.spec.leak))
+    gains = gain_along(integer_kernels(model, value), model.spec.positions, waves)
+    factors = np.abs(largest_root(gains, model.spec.leak))
     # A constant field has the factor 1 up to rounding, and is not a wave.
     factors[~waves.any(axis=0)] = 0.0
     worst = int(factors.argmax())
     return float(factors[worst]), float(np.abs(waves[:, worst]).max())
 
 
-def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tuple[Coefficient, ...]:
-    """Coefficients measured from how the integer kernel damps and moves the longest wave of the training mesh."""
-    spec = model.spec
+def _coefficients(model: Model, spacing: tuple[float, ...], step: float, cells: int) -> tuple[Coefficient, ...]:
+    """Coefficients measured from how the integer kernels damp and move the longest wave of the training mesh."""
+    spec, clock = model.spec, model.spec.clock_axis
     limits = spec.operating_range
     value = (limits.lower + limits.upper) / 2
-    kernel = integer_kernel(model, value)
-    zeroth, first = flux_moments(kernel, spec.positions)
+    kernels = integer_kernels(model, value)
+    zeroth, first = flux_moments(kernels[clock], spec.positions)
     leak = 1.0 if spec.equation == "laplace" else spec.leak / MEMORYLESS
     number = Coefficient("diffusion number", first / leak, spec.diffusion_number)
     if not 0 < step < math.inf:
@@ -210,26 +221,30 @@ def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tupl
         assert spec.damping is not None
         damping = -math.log1p(-spec.leak / MEMORYLESS) / step if spec.leak < MEMORYLESS else math.inf
         return (number, Coefficient("damping", damping, spec.damping))
-    along = round(cells ** (1 / len(spec.lengths)))
-    wave = np.zeros((len(spec.lengths), 1))
-    wave[0] = 2 * np.pi / along
-    factor = complex(amplification(kernel, spec.positions, wave, spec.leak)[0])
-    per_length = float(wave[0, 0]) / spacing
-    damped = -math.log(abs(factor)) if factor else math.inf
-    diffusivity = Coefficient("effective diffusivity", damped / (per_length**2 * step), spec.diffusivity)
+    longest, axes = 2 * np.pi / round(cells ** (1 / len(spec.lengths))), len(spec.lengths)
+    # The factor of a wave along each axis; that of a shared kernel is the same along all.
+    waves = np.eye(axes)[: len(spec.rates) or 1] * longest
+    factors = largest_root(gain_along(kernels, spec.positions, waves.T), spec.leak)
+    diffusivities = []
+    for axis, each in enumerate(factors.tolist()):
+        damped = -math.log(abs(each)) if each else math.inf
+        wanted = spec.diffusivity * (spec.along[axis] if spec.along else 1.0)
+        name = "effective diffusivity" + (f" along {AXES[axis]}" if spec.rates else "")
+        diffusivities.append(Coefficient(name, damped / ((longest / spacing[axis]) ** 2 * step), wanted))
     if spec.equation == "diffusion":
-        return (number, diffusivity)
+        return (number, *diffusivities)
     speed = spec.velocity if spec.equation == "advection-diffusion" else value
-    moved = -math.atan2(factor.imag, factor.real) / (per_length * step)
-    courant = nominal_time_step(spec, spacing) * speed / spacing
+    factor = complex(factors[0])
+    moved = -math.atan2(factor.imag, factor.real) / (longest / spacing[0] * step)
+    courant = nominal_time_step(spec, spacing[0]) * speed / spacing[0]
     return (
-        diffusivity,
+        *diffusivities,
         Coefficient("effective velocity", moved, speed),
         Coefficient("Courant number", zeroth, courant),
     )
 
 
-def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, courant: float) -> Floats:
+def first_order(values: Floats, shape: tuple[int, ...], diffusion: Sequence[float], courant: float) -> Floats:
     """Advance fields on a periodic mesh by first-order upwind and central differences, in stable steps.
 
     Parameters
@@ -238,15 +253,19 @@ def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, couran
         Initial fields.
     shape : tuple of int
         Cells along each axis.
-    diffusion, courant : float
-        Diffusion number, and Courant number along the first axis, for the total time.
+    diffusion : sequence of float
+        Diffusion number along each axis for the total time.
+    courant : float
+        Courant number along the first axis for the total time.
     """
     axes = len(shape)
+    largest = max(diffusion)
     count = max(
-        1, math.ceil(diffusion / LARGEST_SUBSTEP[axes]), math.ceil((abs(courant) + 2 * diffusion) / LARGEST_COURANT)
+        1, math.ceil(largest / LARGEST_SUBSTEP[axes]), math.ceil((abs(courant) + 2 * diffusion[0]) / LARGEST_COURANT)
     )
     waves = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(cells) for cells in shape), indexing="ij")
-    factor = 1 - 4 * diffusion / count * np.sum([np.sin(wave / 2) ** 2 for wave in waves], axis=0)
+    spread = np.sum([number * np.sin(wave / 2) ** 2 for number, wave in zip(diffusion, waves, strict=True)], axis=0)
+    factor = 1 - 4 / count * spread
     factor = factor - abs(courant) / count * (1 - np.exp(-1j * np.sign(courant) * waves[0]))
     spectrum = np.fft.fftn(values.reshape(-1, *shape), axes=range(1, axes + 1)) * factor**count
     return np.fft.ifftn(spectrum, axes=range(1, axes + 1)).real.reshape(values.shape)

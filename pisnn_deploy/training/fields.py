@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, reservoir_layers, structured_mesh
+from pisnn_deploy.physics.clock import damped_leak
 from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.training.pisnn import Wiring, wiring
 from pisnn_deploy.training.recipe import TrainingOptions
@@ -68,6 +69,27 @@ def training_fields(spec: ModelSpec, options: TrainingOptions) -> TrainingFields
     return FourierFields(spec, options)
 
 
+def training_grid(spec: ModelSpec, options: TrainingOptions) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Cells and lengths along each axis of the training mesh.
+
+    Square cells for any domain if the recipe has one number of cells: then a kernel does not depend on the domain.
+    """
+    if isinstance(options.cells, tuple):
+        return options.cells, spec.lengths
+    axes = len(spec.lengths)
+    return (options.cells,) * axes, (spec.lengths[0],) * axes
+
+
+def on_training_mesh(spec: ModelSpec, options: TrainingOptions) -> ModelSpec:
+    """The spec with the rates of the axes, and the leak that the damping implies, on the training mesh."""
+    shape, lengths = training_grid(spec, options)
+    spacing = tuple(length / count for length, count in zip(lengths, shape, strict=True))
+    spec = spec.on_cells(spacing)
+    if spec.damping is None:
+        return spec
+    return spec.model_copy(update={"leak": damped_leak(spec, spec.diffusion_number**0.5 * spacing[0])})
+
+
 class FourierFields:
     """Sums of Fourier modes on a periodic mesh, which advection and diffusion move and damp independently.
 
@@ -79,20 +101,20 @@ class FourierFields:
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
         dimensions = len(spec.lengths)
-        # Square cells for any domain: all axes share one kernel, which does not depend on the domain.
-        lengths = (spec.lengths[0],) * dimensions
-        self.mesh = structured_mesh((options.cells,) * dimensions, lengths, ((PERIODIC, PERIODIC),) * dimensions)
+        shape, lengths = training_grid(spec, options)
+        self.mesh = structured_mesh(shape, lengths, ((PERIODIC, PERIODIC),) * dimensions)
         self._mean, self._amplitude = options.mean, options.amplitude
         waves = _half_space(options.modes, dimensions) * (2 * np.pi / np.array(lengths))
         spacing = self.mesh.spacing
-        centres = [(np.arange(options.cells) + 0.5) * width for width in spacing]
+        centres = [(np.arange(count) + 0.5) * width for count, width in zip(shape, spacing, strict=True)]
         points = np.stack([grid.reshape(-1) for grid in np.meshgrid(*centres, indexing="ij")])
         # The average of exp(i k x) over a cell is its value at the centre times a sinc along each axis.
         shrink = np.prod(np.sinc(waves * np.array(spacing) / (2 * np.pi)), axis=1)
         phase = waves @ points
         self._cosines = torch.from_numpy(shrink[:, None] * np.cos(phase))
         self._sines = torch.from_numpy(shrink[:, None] * np.sin(phase))
-        self._rates = torch.from_numpy(spec.diffusivity * (waves**2).sum(axis=1))
+        along = np.array(spec.along or (1.0,) * dimensions)
+        self._rates = torch.from_numpy(spec.diffusivity * (along * waves**2).sum(axis=1))
         self._turns = torch.from_numpy(spec.velocity * waves[:, 0])
         self.numbers = 2 * len(waves)
         self._wires = wiring(self.mesh, spec)
@@ -131,10 +153,11 @@ class HarmonicFields:
     """
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
-        self.mesh = structured_mesh((options.cells,) * 2, (spec.lengths[0],) * 2, ((DIRICHLET, DIRICHLET),) * 2)
+        shape, lengths = training_grid(spec, options)
+        self.mesh = structured_mesh(shape, lengths, ((DIRICHLET, DIRICHLET),) * 2)
         self._spec = spec
         self._quantum = 2.0**-options.quantum_exponent
-        cells, length = options.cells, spec.lengths[0]
+        cells, length = shape[0], lengths[0]
         edges = np.linspace(0.0, length, cells + 1)
         waves = np.pi / length * np.arange(1, options.modes + 1)
         sines = -np.diff(np.cos(waves[:, None] * edges), axis=1) / (waves[:, None] * length / cells)

@@ -67,14 +67,17 @@ class WeightHook:
         """Dimensionless weights, constrained and not rounded, in the shape of `weight`."""
         if not (self._constraints.symmetric or self._constraints.consistent):
             return weight / self.scale
+        rates = self._spec.rates or (1.0,)
+        kernels = [self._constrained(kernel, rate) for kernel, rate in zip(weight, rates, strict=True)]
+        return torch.stack(kernels).reshape(weight.shape)
+
+    def _constrained(self, weight: torch.Tensor, rate: float) -> torch.Tensor:
         kernel = weight.reshape(-1) / self.scale
         if self._constraints.symmetric:
             kernel = kernel @ self._projection
-        if self._constraints.consistent:
-            kernel = self._with_moments(kernel)
-        return kernel.reshape(weight.shape)
+        return self._with_moments(kernel, rate) if self._constraints.consistent else kernel
 
-    def _with_moments(self, kernel: torch.Tensor) -> torch.Tensor:
+    def _with_moments(self, kernel: torch.Tensor, rate: float) -> torch.Tensor:
         spec, distance = self._spec, self._distance
         if spec.equation == "advection-diffusion":
             # exp(-i C xi - r xi^2) to second order needs the moments C and r + C^2 / 2 (Lax and Wendroff, 1960).
@@ -84,7 +87,7 @@ class WeightHook:
             corrected: torch.Tensor = kernel + missing / kernel.numel() + tilt * distance / distance.square().sum()
             return corrected
         leak = 1.0 if spec.equation == "laplace" else self._neuron.integer_leak() / self._neuron.p_scale
-        scaled: torch.Tensor = kernel * (spec.diffusion_number * leak / -(kernel * distance).sum())
+        scaled: torch.Tensor = kernel * (rate * spec.diffusion_number * leak / -(kernel * distance).sum())
         return scaled
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
@@ -122,7 +125,7 @@ class FluxNetwork(torch.nn.Module):
             for outputs, _ in spec.layer_shapes
         )
 
-    def forward(self, windows: torch.Tensor, quantum: float) -> torch.Tensor:
+    def forward(self, windows: torch.Tensor, quantum: float, axis: torch.Tensor) -> torch.Tensor:
         """Drive of each face.
 
         Parameters
@@ -131,6 +134,8 @@ class FluxNetwork(torch.nn.Module):
             Inputs of each face, in quanta.
         quantum : float
             Cell value of one quantum.
+        axis : int64 tensor [faces]
+            Axis of each face.
 
         Returns
         -------
@@ -149,7 +154,7 @@ class FluxNetwork(torch.nn.Module):
             activation = torch.relu(drive) / 2.0 ** exponents[layer]
             if quantised:
                 activation = slayer.utils.quantize(activation, mode=slayer.utils.QUANTIZE_MODE.FLOOR)
-        last: torch.Tensor = drive[:, 0]
+        last: torch.Tensor = drive[:, axis, torch.arange(len(axis))] if self._spec.rates else drive[:, 0]
         return last
 
     def real_weights(self) -> tuple[NDArray[np.float64], ...]:
@@ -159,22 +164,24 @@ class FluxNetwork(torch.nn.Module):
             for hook, synapse in zip(self.hooks, self.synapses, strict=True)
         )
 
-    def kernel(self) -> torch.Tensor:
-        """Effective weights of a linear network, dimensionless, float64 [positions]; differentiable."""
-        used: torch.Tensor = self.hooks[0](self.synapses[0].weight).reshape(-1) / self.hooks[0].scale
+    def kernels(self) -> torch.Tensor:
+        """Effective weights of a linear network, dimensionless, float64 [1 or axes, positions]; differentiable."""
+        weight = self.hooks[0](self.synapses[0].weight)
+        used: torch.Tensor = weight.reshape(len(weight), -1) / self.hooks[0].scale
         return used
 
-    def time_step(self, spacing: float) -> torch.Tensor:
+    def time_step(self, spacing: tuple[float, ...]) -> torch.Tensor:
         """Physical time of one PDE step with the effective weights; differentiable.
 
         Parameters
         ----------
-        spacing : float
-            Cell width.
+        spacing : tuple of float
+            Cell width along each axis.
         """
+        clock = self._spec.clock_axis
         if self._spec.hidden:
-            return torch.tensor(nominal_time_step(self._spec, spacing), dtype=torch.float64)
-        kernel = self.kernel()
+            return torch.tensor(nominal_time_step(self._spec, spacing[clock]), dtype=torch.float64)
+        kernel = self.kernels()[clock]
         first = -(kernel * torch.from_numpy(self._spec.positions[0])).sum()
-        step: torch.Tensor = time_step(self._spec, kernel.sum(), first, spacing, self._neuron.integer_leak())
+        step: torch.Tensor = time_step(self._spec, kernel.sum(), first, spacing[clock], self._neuron.integer_leak())
         return step

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.physics.symbol import gain
+from pisnn_deploy.physics.symbol import gain_along
 from pisnn_deploy.training.fields import TrainingFields
 from pisnn_deploy.training.pisnn import PISNN
 from pisnn_deploy.training.recipe import TrainingOptions
@@ -46,7 +46,7 @@ class RolloutDefect(torch.nn.Module):
         start = self._fields.start(drawn[:, :numbers])
         values = start.values + self._noise * drawn[:, numbers:]
         fields = self.net.rollout(values, start.wires, self.steps, self._quantum)
-        time_step = self.net.network.time_step(self._fields.mesh.spacing[0])
+        time_step = self.net.network.time_step(self._fields.mesh.spacing)
         times = torch.arange(1, self.steps + 1, dtype=torch.float64) * time_step
         exact = self._fields.at(drawn[:, :numbers], times)
         defect: torch.Tensor = (fields[1:].transpose(0, 1) - exact) / start.size[:, None, None]
@@ -62,14 +62,20 @@ class Objective:
         axes = len(net.spec.lengths)
         turn = np.linspace(-np.pi, np.pi, PENALISED_WAVES[axes])
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
-        # The gain is linear in the kernel, so the gains of the unit kernels suffice.
-        self._gains = torch.from_numpy(gain(np.eye(net.spec.positions.shape[1]), net.spec.positions, waves))
+        # The gain is linear in the kernels, so the gains of the unit kernels suffice.
+        unit, spec = np.eye(net.spec.positions.shape[1]), net.spec
+        alone = [
+            [unit * (axis == other) for other in range(axes)] if spec.rates else [unit] * axes
+            for axis in range(len(spec.rates) or 1)
+        ]
+        gains = [gain_along(kernels, spec.positions, waves) for kernels in alone]
+        self._gains = torch.from_numpy(np.concatenate(gains))
 
     def __call__(self, defect: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
         """Loss of `defect`; the second argument is lava-dl's target."""
         loss = defect.square().mean()
         if self._weight:
-            gains = self._net.network.kernel().to(torch.complex128) @ self._gains
+            gains = self._net.network.kernels().reshape(-1).to(torch.complex128) @ self._gains
             leak = self._net.neuron.integer_leak() / MEMORYLESS
             # With a leak, symmetric kernels are stable beyond the unit disc, up to gains of -2 (2 - leak / 4096).
             beyond = torch.relu(-gains.real - 2 * (2 - leak)) if leak < 1 else torch.relu((1 + gains).abs() - 1)

@@ -27,6 +27,8 @@ class Wiring(NamedTuple):
         Contribution of reservoirs, in cell values; whole quanta if the network is quantised.
     source, target : int64 tensor [faces]
         Holders that a positive packet leaves and enters.
+    axis : int64 tensor [faces]
+        Axis of each face.
     reservoirs : int
         Number of reservoirs.
     """
@@ -36,6 +38,7 @@ class Wiring(NamedTuple):
     offset: torch.Tensor
     source: torch.Tensor
     target: torch.Tensor
+    axis: torch.Tensor
     reservoirs: int
 
 
@@ -56,6 +59,7 @@ def wiring(mesh: Mesh, spec: ModelSpec, reservoirs: NDArray[np.float64] | None =
         offsets[0] if len(windows) == 1 else offsets,
         torch.from_numpy(mesh.source),
         torch.from_numpy(mesh.target),
+        torch.from_numpy(mesh.axis),
         mesh.reservoirs,
     )
 
@@ -124,7 +128,7 @@ class PISNN(torch.nn.Module):
             Signed quanta.
         """
         seen = (wires.factor * mass[:, wires.window]).sum(dim=1) + wires.offset / quantum
-        drive = self.network(seen, quantum)
+        drive = self.network(seen, quantum, wires.axis)
         packets, state = self.neuron(drive, state)
         mass = mass.index_add(1, wires.target, packets).index_add(1, wires.source, -packets)
         return mass, state, packets

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from pisnn_deploy.core.errors import FileError, SeveralErrors
-from pisnn_deploy.core.field_errors import problem_text, shown
+from pisnn_deploy.core.field_errors import ALL_AXES, EACH_AXIS, axes_form, place_of, problem_text, shown
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.laws.spec import is_law
 from pisnn_deploy.physics.model import (
@@ -30,11 +30,20 @@ from pisnn_deploy.physics.model import (
     ModelSpec,
     Number,
     PositiveFloat,
+    with_factors,
 )
 from pisnn_deploy.training.recipe_flaws import UnreadableError, readable_flaws, recipe_flaws
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+Cells = Annotated[int, Field(ge=2, le=4096, strict=True)]
+CellsOfAxes = Annotated[
+    Annotated[Cells, Tag(ALL_AXES)] | Annotated[tuple[Cells, ...], Tag(EACH_AXIS), Field(min_length=1, max_length=3)],
+    Discriminator(axes_form),
+]
+"""A number of cells for all axes, or one for each."""
 
 
 class TrainingOptions(BaseModel):
@@ -46,8 +55,9 @@ class TrainingOptions(BaseModel):
         ``adam`` (default).
     seed : int
         Random seed of the initial weights and of the fields.
-    cells : int
-        Cells along each axis of the training mesh.
+    cells : int or tuple of int
+        Cells along each axis of the training mesh: a number for square cells, as wide as this many over the first
+        length, or one for each axis of the domain, which makes a kernel for each axis.
     modes : int
         Waves along each axis of the random fields.
     mean, amplitude : float
@@ -82,7 +92,7 @@ class TrainingOptions(BaseModel):
 
     method: Literal["adam"] = "adam"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
-    cells: Annotated[int, Field(ge=2, le=4096, strict=True)]
+    cells: CellsOfAxes
     modes: Annotated[int, Field(ge=1, le=2048, strict=True)]
     batch: Annotated[int, Field(ge=1, le=4096, strict=True)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
@@ -216,6 +226,8 @@ def flaws_of(document: dict[str, Any]) -> list[Flaw]:
     list of (str, str)
         Field, such as ``training.cells``, and what is wrong with it.
     """
+    if isinstance(document.get("model"), dict):
+        document = {**document, "model": with_factors(document["model"])}
     try:
         Recipe.model_validate(document)
     except ValidationError as error:
@@ -226,7 +238,7 @@ def flaws_of(document: dict[str, Any]) -> list[Flaw]:
         "model": ModelSpec,
         "training": GaussNewtonOptions if _is_gauss_newton(document) else TrainingOptions,
     }
-    places = [tuple(part for part in detail["loc"] if part not in _TAGS) for detail in details]
+    places = [tuple(part for part in place_of(detail["loc"]) if part not in _TAGS) for detail in details]
     flaws = [
         (".".join(map(str, place)), problem_text(detail, _siblings(place, parts)))
         for detail, place in zip(details, places, strict=True)

@@ -109,6 +109,11 @@ def _laplace(model: Any, training: Any) -> Iterator[Flaw]:
         yield "model.diffusivity", f"must be 1 for laplace, not {model.diffusivity:g}"
 
 
+def _rates(model: Any, training: Any) -> Iterator[Flaw]:
+    if model.rates:
+        yield "model.rates", "follow from diffusivity, lengths and cells; leave them out"
+
+
 def _cells_of_a_width(model: Any, training: Any) -> Iterator[Flaw]:
     if model.equation not in OWN_LENGTH or model.cell_width is None:
         return
@@ -180,30 +185,40 @@ def _matching_cells(model: Any, training: Any) -> Iterator[Flaw]:
     if model.equation != "advection-diffusion" or model.cell_width is None:
         return
     cells = model.lengths[0] / model.cell_width
-    if abs(cells - training.cells) > 1e-6:
-        yield "training.cells", f"must be model.lengths / model.cell_width = {cells:g}, not {training.cells}"
+    if abs(cells - _fewest(training)) > 1e-6:
+        yield "training.cells", f"must be model.lengths / model.cell_width = {cells:g}, not {_fewest(training)}"
 
 
 def _window_fits(model: Any, training: Any) -> Iterator[Flaw]:
     seen = max(2 * model.half_width, 2 * model.transverse + 1)
-    if training.cells < seen:
-        yield "training.cells", f"must be at least {seen}, the width of a face's window, not {training.cells}"
+    if _fewest(training) < seen:
+        yield "training.cells", f"must be at least {seen}, the width of a face's window, not {_fewest(training)}"
+
+
+def _cells_along(model: Any, training: Any) -> Iterator[Flaw]:
+    if not isinstance(training.cells, list | tuple):
+        return
+    if model.equation != "diffusion":
+        yield "training.cells", f"must be one number for {model.equation}: only diffusion is trained on other cells"
+    elif len(training.cells) != len(model.lengths):
+        yield "training.cells", f"has {len(training.cells)} entries for {len(model.lengths)} axes"
 
 
 def _inner_cells(model: Any, training: Any) -> Iterator[Flaw]:
     reached = 2 * model.half_width * max(training.horizons)
-    if model.equation == "laplace" and training.cells <= reached:
+    if model.equation == "laplace" and _fewest(training) <= reached:
         yield (
             "training.cells",
-            f"must be above {reached}, not {training.cells}: the walls would influence every cell within "
+            f"must be above {reached}, not {_fewest(training)}: the walls would influence every cell within "
             f"{max(training.horizons)} PDE steps",
         )
 
 
 def _waves_fit(model: Any, training: Any) -> Iterator[Flaw]:
-    most = training.cells - 1 if model.equation == "laplace" else (training.cells - 1) // 2
+    cells = _fewest(training)
+    most = cells - 1 if model.equation == "laplace" else (cells - 1) // 2
     if training.modes > most:
-        yield "training.modes", f"must be at most {most} on {training.cells} cells, not {training.modes}"
+        yield "training.modes", f"must be at most {most} on {cells} cells, not {training.modes}"
 
 
 def _waves_fit_the_line(model: Any, training: Any) -> Iterator[Flaw]:
@@ -246,15 +261,17 @@ def _quantum_fits(model: Any, training: Any) -> Iterator[Flaw]:
 
 def _training_size(model: Any, training: Any) -> Iterator[Flaw]:
     axes = len(model.lengths)
-    cells = training.cells**axes
+    counts = training.cells if isinstance(training.cells, list | tuple) else (training.cells,) * axes
+    cells = math.prod(counts)
     waves = (2 * training.modes + 1) ** axes / 2
     window = 2 * model.half_width * (2 * model.transverse + 1) ** (axes - 1)
     rollout = training.batch * max(training.horizons) * axes * cells * (3 * window + 2 * sum(model.hidden))
     needed = 8 * (2 * waves * cells + rollout)
+    shown = "x".join(map(str, counts)) if len({*counts}) > 1 else counts[0]
     if needed > LARGEST_TRAINING:
         yield (
             "training.cells",
-            f"{training.cells} in {axes}D with these modes, batch and horizons needs {needed / 1e9:.0f} GB, but the "
+            f"{shown} in {axes}D with these modes, batch and horizons needs {needed / 1e9:.0f} GB, but the "
             f"limit is {LARGEST_TRAINING / 1e9:.0f} GB",
         )
 
@@ -324,7 +341,13 @@ def _width(model: Any, training: Any) -> float:
     cells = getattr(training, "cells", None)
     if cells is None:
         raise UnreadableError("cells")
-    return float(model.lengths[0] / cells)
+    return float(model.lengths[0] / (cells[0] if isinstance(cells, list | tuple) else cells))
+
+
+def _fewest(training: Any) -> int:
+    """Fewest cells along an axis of the training mesh."""
+    cells = training.cells
+    return min(cells) if isinstance(cells, list | tuple) else int(cells)
 
 
 _SIZES: tuple[Check, ...] = (
@@ -346,6 +369,7 @@ _CHECKS: tuple[Check, ...] = (
     _problem,
     _method,
     _laplace,
+    _rates,
     _cells_of_a_width,
     _time_step,
     _stable_kernel,
@@ -354,6 +378,7 @@ _CHECKS: tuple[Check, ...] = (
 _CHECKS_OF: dict[str, tuple[Check, ...]] = {
     "adam": (
         _matching_cells,
+        _cells_along,
         _window_fits,
         _inner_cells,
         _waves_fit,

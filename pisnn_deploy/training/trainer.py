@@ -16,10 +16,10 @@ import torch
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.physics.clock import damped_leak, nominal_time_step
+from pisnn_deploy.physics.clock import nominal_time_step
 from pisnn_deploy.physics.model import Model, ModelSpec
 from pisnn_deploy.training.assessment import Assessment, HeldOut, assess, first_order
-from pisnn_deploy.training.fields import TrainingFields, training_fields
+from pisnn_deploy.training.fields import TrainingFields, on_training_mesh, training_fields
 from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
 from pisnn_deploy.training.lava_dl import slayer
@@ -197,7 +197,7 @@ def _train_with_gauss_newton(
     state.remove()
     model = training.model(end)
     step = nominal_time_step(spec, training.spacing)
-    assessment = assess(model, training.spacing, step, training.held_out(model, seed), options.accept)
+    assessment = assess(model, (training.spacing,), step, training.held_out(model, seed), options.accept)
     summary = {
         "seed": seed,
         "epochs": total_steps(options),
@@ -280,7 +280,7 @@ def _train_with_adam(
     net.neuron.quantised = True
     model, step = net.to_model(), _final_time_step(net, fields)
     held_out = _held_out(_initial_network(spec, options, seed), net, fields, options, seed)
-    assessment = assess(model, fields.mesh.spacing[0], step, held_out, options.accept)
+    assessment = assess(model, fields.mesh.spacing, step, held_out, options.accept)
     summary = {
         "seed": seed,
         "epochs": options.epochs,
@@ -303,21 +303,21 @@ def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: Tra
     counted = fields.counted(steps)
 
     def end(candidate: PISNN) -> tuple[Any, Any]:
-        step = float(candidate.network.time_step(fields.mesh.spacing[0]))
+        step = float(candidate.network.time_step(fields.mesh.spacing))
         exact = fields.at(drawn, torch.tensor([steps * step], dtype=torch.float64))[:, 0, counted]
         values = candidate.rollout(start.values, start.wires, steps, 2.0**-options.quantum_exponent)[-1][:, counted]
         return values.numpy(), exact.numpy()
 
     with torch.no_grad():
         before, after = end(untrained), end(net)
-        time = steps * float(net.network.time_step(fields.mesh.spacing[0]))
+        time = steps * float(net.network.time_step(fields.mesh.spacing))
         if harmonic:
             first = end(PISNN.from_model(_two_point(net.to_model()), quantised=False))[0]
             scheme = "the five-point Laplacian"
         else:
-            width = fields.mesh.spacing[0]
-            number, courant = spec.diffusivity * time / width**2, spec.velocity * time / width
-            first = first_order(start.values.numpy(), fields.mesh.shape, number, courant)
+            widths, along = fields.mesh.spacing, spec.along or (1.0,) * len(spec.lengths)
+            numbers = [spec.diffusivity * each * time / width**2 for each, width in zip(along, widths, strict=True)]
+            first = first_order(start.values.numpy(), fields.mesh.shape, numbers, spec.velocity * time / widths[0])
             scheme = "first-order upwind" if spec.velocity else "FTCS"
     # Each network is compared at the physical time that its weights imply.
     moved = before[0] - before[1] + after[1]
@@ -334,7 +334,7 @@ def _two_point(model: Model) -> Model:
 
 def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
     try:
-        return float(net.network.time_step(fields.mesh.spacing[0]))
+        return float(net.network.time_step(fields.mesh.spacing))
     except (ArithmeticError, ValueError) as error:
         raise UsageError(
             f"training {net.spec.name}: the final weights do not imply a valid time step; lower learning_rate or "
@@ -344,9 +344,8 @@ def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
 
 def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PISNN:
     constraints = Constraints(options.symmetric, options.consistent)
-    net = PISNN(
-        _on_training_mesh(spec, options), quantised=False, learn_leak=options.learn_leak, constraints=constraints
-    )
+    spec = on_training_mesh(spec, options)
+    net = PISNN(spec, quantised=False, learn_leak=options.learn_leak, constraints=constraints)
     random = np.random.default_rng([seed, 0])
     with torch.no_grad():
         for layer, synapse in enumerate(net.network.synapses):
@@ -357,11 +356,3 @@ def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PI
                 weight = np.abs(weight) * -np.sign(spec.positions[0])
             synapse.weight.copy_(torch.from_numpy(weight)[:, :, None, None, None])
     return net
-
-
-def _on_training_mesh(spec: ModelSpec, options: TrainingOptions) -> ModelSpec:
-    """Set the leak that the damping implies on the training mesh."""
-    if spec.damping is None:
-        return spec
-    step = spec.diffusion_number**0.5 * spec.lengths[0] / options.cells
-    return spec.model_copy(update={"leak": damped_leak(spec, step)})

@@ -197,8 +197,10 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         yield from medium_layout(graph)
         return
     operator, faces, added, names = graph.operator, graph.mesh.faces, biases(graph), layers_of(graph)
+    axes = len(graph.model_spec.rates) or 1
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    if shapes != [*graph.model_spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
+    widths = [outputs if axes == 1 else 1 for outputs, _ in shapes]
+    if shapes != [*graph.model_spec.layer_shapes] or [b.size for b in added] != [faces * width for width in widths]:
         yield "the layers of the operator differ from the model's spec"
         return
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
@@ -210,18 +212,19 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         laid = Blocks(layer.weight, faces).rows
         if (stored(graph, names[number], names[number + 1]) - laid).entries:
             yield f"the synapses from {names[number]} differ from the operator's weights"
-    folding, width = Folding(graph), shapes[0][0]
+    folding, width = Folding(graph), widths[0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
     for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, names[1]), rows), strict=True):
         face, output = divmod(row, width)
         try:
-            cells, constant = folding.row(face, operator[0].weight[output].tolist())
+            kernel = output if axes == 1 else int(graph.grid.axis[face])
+            cells, constant = folding.row(face, operator[0].weight[kernel].tolist())
         except ValueError as error:
             yield str(error)
             continue
         if weights != cells:
             yield f"the stored weights of {names[1]} at face {face} differ from the operator's"
-        if int(added[0][row]) != constant + int(operator[0].bias[output]):
+        if int(added[0][row]) != constant + int(operator[0].bias[kernel]):
             yield f"the bias of {names[1]} at face {face} differs from the operator's plus the reservoirs' part"
 
 

@@ -61,18 +61,47 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
             yield f"cells are {nearest_double(width):g} wide, but the model was trained for {spec.cell_width:g}"
 
 
-def cell_width(graph: IntegerGraph) -> Fraction:
-    """Exact width of a cell along the first axis."""
-    return Fraction(graph.grid.lengths[0]) / graph.grid.shape[0]
+def cell_width(graph: IntegerGraph, axis: int = 0) -> Fraction:
+    """Exact width of a cell along an axis."""
+    return Fraction(graph.grid.lengths[axis]) / graph.grid.shape[axis]
 
 
-def moments(graph: IntegerGraph) -> tuple[Fraction, Fraction]:
-    """Courant and diffusion number of a linear kernel: its zeroth and first moment."""
-    weights = graph.operator[0].weight[0].tolist()
+def fastest_axis(graph: IntegerGraph) -> int:
+    """Axis whose kernel is the clock: the first of the largest rate; 0 where axes share a kernel."""
+    rates = graph.model_spec.rates
+    return next((axis for axis, rate in enumerate(rates) if rate == max(rates)), 0)
+
+
+def kernel_of(graph: IntegerGraph, axis: int) -> list[int]:
+    """Weights of the faces normal to an axis, of a linear network."""
+    rows: list[list[int]] = graph.operator[0].weight.tolist()
+    return rows[axis] if graph.model_spec.rates else rows[0]
+
+
+def moments(graph: IntegerGraph, axis: int = 0) -> tuple[Fraction, Fraction]:
+    """Courant and diffusion number of the linear kernel of an axis: its zeroth and first moment."""
+    weights = kernel_of(graph, axis)
     doubled = [round(2 * position) for position in graph.model_spec.positions[0].tolist()]
     theta = 1 << face_of(graph).exponent
     first = -sum(weight * place for weight, place in zip(weights, doubled, strict=True))
     return Fraction(sum(weights), theta), Fraction(first, 2 * theta)
+
+
+def factor_along(graph: IntegerGraph, axis: int) -> Fraction:
+    """Factor of the diffusivity along an axis."""
+    along = graph.model_spec.along
+    return Fraction(along[axis]) if along else Fraction(1)
+
+
+def _rates(graph: IntegerGraph) -> Iterator[str]:
+    """Yield an error if the rates are not those of the cells and of the diffusivity along the axes."""
+    axes = range(len(graph.model_spec.lengths))
+    numbers = [factor_along(graph, axis) / cell_width(graph, axis) ** 2 for axis in axes]
+    exact = [number / max(numbers) for number in numbers]
+    rates = graph.model_spec.rates or (1,) * len(numbers)
+    if any(abs(Fraction(rate) - right) > CELL_WIDTHS * right for rate, right in zip(rates, exact, strict=True)):
+        shown = ", ".join(f"{nearest_double(right):g}" for right in exact)
+        yield f"the rates of the axes are {', '.join(f'{float(r):g}' for r in rates)}, but the cells give {shown}"
 
 
 def is_linear(graph: IntegerGraph) -> bool:
@@ -103,17 +132,20 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
         if exponent != model_exponent:
             what = "threshold exponent" if name == "flux" else f"shift of {name}"
             yield f"the {what} is {exponent}, but the model says {model_exponent}"
-    step, width = Fraction(graph.time_step), cell_width(graph)
+    clock = fastest_axis(graph)
+    step, width = Fraction(graph.time_step), cell_width(graph, clock)
+    yield from _rates(graph)
     if not is_linear(graph):
         expected, power = Fraction(spec.diffusion_number) * width**2 / Fraction(spec.diffusivity), 1
     else:
-        courant, number = moments(graph)
+        courant, number = moments(graph, clock)
         if spec.equation == "laplace":
             expected, power = number * width**2, 2  # the square of a time
         elif spec.equation == "advection-diffusion":
             expected, power = courant * width / Fraction(spec.velocity), 1
         else:
-            expected, power = number * width**2 / Fraction(spec.diffusivity) * Fraction(MEMORYLESS, spec.leak), 1
+            diffusivity = Fraction(spec.diffusivity) * factor_along(graph, clock)
+            expected, power = number * width**2 / diffusivity * Fraction(MEMORYLESS, spec.leak), 1
     if expected <= 0:
         yield "the weights give a time step that is not positive"
     elif abs(step**power - expected) > power * ROUNDINGS * abs(expected):

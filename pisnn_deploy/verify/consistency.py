@@ -135,6 +135,8 @@ def _diffusion_error(
     if mobile is not None:
         expected = expected * evaluate(mobile, at(left, right))
     width, theta = graph.grid.lengths[axis] / shape[axis], step.theta[channels.population]
+    along = law_of(graph).parsed().along.get(field.name)
+    expected = expected * (1.0 if along is None else along[axis])
     expected = np.broadcast_to(expected * (graph.time_step * theta / field.value_per_quantum / width**2), numbers.size)
     current = np.broadcast_to(step.currents(state)[channels.population], channels.source.size)[numbers]
     return float(np.abs(current - expected).max()) / max(float(np.abs(expected).max()), float(theta))

@@ -14,7 +14,15 @@ from itertools import pairwise
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION
-from pisnn_deploy.verify.clock import cell_width, is_linear, moments, nearest_double
+from pisnn_deploy.verify.clock import (
+    cell_width,
+    factor_along,
+    fastest_axis,
+    is_linear,
+    kernel_of,
+    moments,
+    nearest_double,
+)
 from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.pieces import along
 
@@ -61,6 +69,7 @@ def _deviation(figures: Figures) -> float:
     if figures.get("courant"):
         return math.inf
     deviations = [figures.get("flux_error", 0.0), figures.get("across", 0.0), figures.get("drift", 0.0)]
+    deviations.append(figures.get("axes_error", 0.0))
     for name, ends in (
         ("velocity", ("velocity",)),
         ("wave_speed", ("wave_speed",)),
@@ -72,11 +81,15 @@ def _deviation(figures: Figures) -> float:
 
 def _kernel_figures(graph: IntegerGraph) -> Figures:
     """Coefficients of ``u_t + velocity u_x = diffusivity u_xx`` for the kernel, to second order in the mesh."""
-    spec, step, width = graph.model_spec, Fraction(graph.time_step), cell_width(graph)
-    courant, number = moments(graph)
+    spec, step, axes = graph.model_spec, Fraction(graph.time_step), range(len(graph.model_spec.lengths))
+    clock = fastest_axis(graph)
+    width, (courant, number) = cell_width(graph, clock), moments(graph, clock)
+    unequal = [moments(graph, axis)[0] for axis in axes]
+    courant = next((each for each in unequal if abs(each) == max(map(abs, unequal))), courant)
+    areas = [moments(graph, axis)[1] * cell_width(graph, axis) ** 2 / factor_along(graph, axis) for axis in axes]
     face = face_of(graph)
     if spec.equation == "laplace":
-        speed = number * (width / step) ** 2
+        speed = areas[clock] / step**2
         figures = {"wave_speed": math.sqrt(nearest_double(speed)) if speed > 0 else 0.0, "wanted_wave_speed": 1.0}
         if spec.damping is not None and face.leak < MEMORYLESS:
             remaining = 1 - face.leak / MEMORYLESS
@@ -91,14 +104,17 @@ def _kernel_figures(graph: IntegerGraph) -> Figures:
         }
     else:
         figures = {
-            "diffusivity": nearest_double(number * MEMORYLESS / face.leak * width**2 / step),
+            "diffusivity": nearest_double(areas[clock] * MEMORYLESS / face.leak / step),
             "wanted_diffusivity": spec.diffusivity,
         }
+    if spec.rates and number:
+        figures["axes_error"] = nearest_double(max(abs(area / areas[clock] - 1) for area in areas))
     if spec.equation != "advection-diffusion" and courant:
         figures |= {"courant": nearest_double(courant), "wanted_courant": 0.0}
     sideways = [
-        sum(weight * round(place) for weight, place in zip(graph.operator[0].weight[0].tolist(), axis, strict=True))
-        for axis in spec.positions[1:].tolist()
+        sum(weight * round(place) for weight, place in zip(kernel_of(graph, axis), places, strict=True))
+        for axis in axes
+        for places in spec.positions[1:].tolist()
     ]
     if any(sideways) and number:
         largest = max(abs(moment) for moment in sideways)

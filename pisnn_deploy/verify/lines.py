@@ -11,7 +11,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
-from pisnn_deploy.verify.clock import is_linear
+from pisnn_deploy.verify.clock import is_linear, kernel_of
 from pisnn_deploy.verify.faces import face_of, known_face
 from pisnn_deploy.verify.folding import Folding, fold_line
 from pisnn_deploy.verify.spans import Span
@@ -80,14 +80,14 @@ def linear_change(graph: IntegerGraph) -> int | None:
     if not graph.operator:
         return None
     window, spec, mesh = graph.window, graph.model_spec, graph.grid
-    if not is_memoryless(graph) or face_of(graph).sees_residues or graph.operator[0].weight.sum():
+    if not is_memoryless(graph) or face_of(graph).sees_residues or graph.operator[0].weight.sum(axis=1).any():
         return None
     if not (Folding(graph).quadratic or Folding(graph).lines_go_on):
         return None
-    kernel = graph.operator[0].weight[0].reshape(2 * spec.half_width, -1).T.tolist()
     quadratic = Folding(graph).quadratic
     ranges, variations = 0, 0
-    for cells, sides in zip(mesh.shape, mesh.boundary, strict=True):
+    for axis, (cells, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
+        kernel = np.array(kernel_of(graph, axis)).reshape(2 * spec.half_width, -1).T.tolist()
         count = min(cells, 4 * spec.half_width + 2)
         worst = [_line_change(kernel, x, count, sides, quadratic) for x in range(count)]
         ranges, variations = ranges + max(r for r, _ in worst), variations + max(v for _, v in worst)

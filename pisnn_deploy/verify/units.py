@@ -96,7 +96,8 @@ def _steepest(graph: IntegerGraph) -> Fraction | None:
     slope = graph.model_spec.operating_range.slope
     if slope is None:
         return None
-    return Fraction(slope) * cell_width(graph) / Fraction(graph.value_per_quantum) + STEEPENING
+    widest = max(cell_width(graph, axis) for axis in range(len(graph.grid.shape)))
+    return Fraction(slope) * widest / Fraction(graph.value_per_quantum) + STEEPENING
 
 
 def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:

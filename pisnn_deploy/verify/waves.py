@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
+from pisnn_deploy.verify.clock import kernel_of
 from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.folding import Folding, fold_line
 
@@ -29,11 +30,10 @@ def lattice(graph: IntegerGraph) -> Spectrum:
         for n, s in zip(mesh.shape, mesh.boundary, strict=True)
     ]
     kernel = np.zeros(period)
-    weights = iter(graph.operator[0].weight[0].tolist())
     across = range(-spec.transverse, spec.transverse + 1)
-    for steps in itertools.product(range(1 - spec.half_width, spec.half_width + 1), *(across,) * (len(period) - 1)):
-        weight = next(weights)
-        for axis in range(len(period)):
+    places = list(itertools.product(range(1 - spec.half_width, spec.half_width + 1), *(across,) * (len(period) - 1)))
+    for axis in range(len(period)):
+        for steps, weight in zip(places, kernel_of(graph, axis), strict=True):
             at = [*steps[1 : axis + 1], steps[0], *steps[axis + 1 :]]
             kernel[tuple(np.mod(at, period))] -= weight  # through the upper face of cell 0
             at[axis] -= 1
@@ -93,9 +93,9 @@ def has_axis_gains(graph: IntegerGraph) -> bool:
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:
     """Eigenvalues of ``D W / theta`` for a sum over axes, complex128 [eigenvalues]."""
-    weights, gains = graph.operator[0].weight[0].tolist(), np.zeros(1, np.complex128)
-    quadratic = Folding(graph).quadratic
-    for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True):
+    gains, quadratic = np.zeros(1, np.complex128), Folding(graph).quadratic
+    for axis, (count, sides) in enumerate(zip(graph.grid.shape, graph.grid.boundary, strict=True)):
+        weights = kernel_of(graph, axis)
         matrix = np.zeros((count, count))
         for face in range(-1, count):
             if (face < 0 and sides[0] != DIRICHLET) or (face == count - 1 and sides[1] == NO_FLUX):

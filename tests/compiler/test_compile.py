@@ -161,10 +161,15 @@ def test_refusals() -> None:
         "lower: the model advection_diffusion1d transports mass through the sides, but nothing lies upstream of a "
         "wall or reservoir; compile it with `boundary` periodic"
     )
-    square = heat_model(lengths=(1.0, 2.0))
-    assert refusal(square, (4, 4)) == (
-        "lower: cells are 0.25 x 0.5, they must be equally wide along every axis; choose `mesh` in "
-        "proportion to the domain"
+    biased = laplace_model()
+    biased = Model(biased.spec, biased.weights, (np.full(1, 0.1),))
+    assert refusal(biased, (8, 4), "dirichlet=0,1") == (
+        "lower: cells are 0.125 x 0.25, they must be equally wide along every axis: only a linear flux of diffusion or "
+        "laplace has a kernel for each; choose `mesh` in proportion to the domain"
+    )
+    assert refusal(laplace_model(), (64, 2), "dirichlet=0,1") == (
+        "lower: cells are 0.015625 x 0.5, and diffusion is 1.02e+03 times as fast along one axis as along another, "
+        "more than 256; choose a mesh whose cells are nearer to squares"
     )
 
 

@@ -17,7 +17,7 @@ from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems.burgers import cole_hopf
 from pisnn_deploy.physics.problems.modes import Modes
 from pisnn_deploy.project import zoo
-from pisnn_deploy.training.assessment import HeldOut, assess, first_order, godunov, integer_kernel, strict
+from pisnn_deploy.training.assessment import HeldOut, assess, first_order, godunov, integer_kernels, strict
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.hidden_flux import HiddenFlux
 from pisnn_deploy.training.pisnn import PISNN
@@ -34,7 +34,7 @@ def held_out(after: float, before: float = 1.0, scheme: float = 0.5) -> HeldOut:
 
 
 def test_a_training_that_succeeded_has_no_failures() -> None:
-    judged = assess(heat_model(), 1 / 64, 0.0242, held_out(0.25), None)
+    judged = assess(heat_model(), (1 / 64,), 0.0242, held_out(0.25), None)
     assert judged.failures == () and judged.held_out_error == 0.25 and judged.accept == 0.5
     assert judged.loss_before == 1.0 and judged.amplification_factor < 1
     names = {one.name: one for one in judged.coefficients}
@@ -53,20 +53,22 @@ def test_a_training_that_succeeded_has_no_failures() -> None:
     ],
 )
 def test_each_way_to_fail_is_told(fields: HeldOut, accept: float | None, failures: list[str]) -> None:
-    assert list(assess(heat_model(), 1 / 64, 0.0242, fields, accept).failures) == failures
+    assert list(assess(heat_model(), (1 / 64,), 0.0242, fields, accept).failures) == failures
 
 
 def test_growth_fails_and_names_the_wave() -> None:
     unstable = heat_model((0.0, 0.0, 0.0, 1.5))
-    judged = assess(unstable, 1 / 64, 0.03, held_out(0.25), None)
+    judged = assess(unstable, (1 / 64,), 0.03, held_out(0.25), None)
     assert judged.failures == (
         "waves of 2 cells grow by 5 in each PDE step; raise training.stability or lower model.diffusion_number",
     )
-    assert assess(unstable, 1 / 64, -0.03, held_out(0.25), None).failures[0] == "the weights imply a time step of -0.03"
+    assert (
+        assess(unstable, (1 / 64,), -0.03, held_out(0.25), None).failures[0] == "the weights imply a time step of -0.03"
+    )
 
 
 def test_figures_that_are_not_finite_are_none_in_json() -> None:
-    document = assess(heat_model(), 1 / 64, 0.0242, held_out(math.nan), None).document
+    document = assess(heat_model(), (1 / 64,), 0.0242, held_out(math.nan), None).document
     assert document["held_out_error"] is None and document["scheme"] == "FTCS" and document["held_out_steps"] == 4
 
 
@@ -75,7 +77,7 @@ def test_the_integer_kernel_is_the_one_that_the_network_computes_with() -> None:
         model = read_checkpoint(path)
     net = PISNN.from_model(model)
     with torch.no_grad():
-        assert np.array_equal(net.network.kernel().numpy(), integer_kernel(model, 1.0))
+        assert np.array_equal(net.network.kernels().numpy()[0], integer_kernels(model, 1.0)[0])
 
 
 def test_the_kernel_of_a_hidden_network_is_the_derivative_of_its_flux() -> None:
@@ -86,7 +88,7 @@ def test_the_kernel_of_a_hidden_network_is_the_derivative_of_its_flux() -> None:
         model.biases,
     )
     network = HiddenFlux(rounded.weights[0], rounded.biases[0], rounded.weights[1][0])
-    window, kernel = np.full(4, 0.7), integer_kernel(model, 0.7)
+    window, kernel = np.full(4, 0.7), integer_kernels(model, 0.7)[0]
 
     def flux(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
         return float(np.maximum(network.weight @ values + network.bias, 0) @ network.output)
@@ -106,7 +108,7 @@ def test_the_first_order_scheme_is_of_first_order_in_the_cell_width(courant: flo
         diffusion, moved = 0.5 * scale**2, courant * scale
         damping = math.exp(-diffusion * (2 * math.pi / cells) ** 2)
         exact = damping * np.sin(2 * np.pi * (x - moved / cells))
-        errors.append(float(np.abs(first_order(start, (cells,), diffusion, moved) - exact).max()))
+        errors.append(float(np.abs(first_order(start, (cells,), (diffusion,), moved) - exact).max()))
     assert errors[1] < errors[0] * (0.3 if courant == 0 else 0.7)
 
 
@@ -141,7 +143,7 @@ def test_laplace_is_judged_by_its_damping() -> None:
     with zoo.model_path("laplace2d") as path:
         model = read_checkpoint(path)
     step = math.sqrt(0.29) / 32
-    judged = assess(model, 1 / 32, step, held_out(0.25), None)
+    judged = assess(model, (1 / 32,) * 2, step, held_out(0.25), None)
     assert [one.name for one in judged.coefficients] == ["diffusion number", "damping"] and judged.failures == ()
 
 
@@ -149,7 +151,7 @@ def test_a_coefficient_that_is_not_finite_is_a_failure_and_none_in_json() -> Non
     with zoo.model_path("laplace2d") as path:
         model = read_checkpoint(path)
     rigid = Model(model.spec.model_copy(update={"leak": 4096, "damping": 1e6}), model.weights, model.biases)
-    judged = assess(rigid, 1 / 32, math.sqrt(0.29) / 32, held_out(0.25), None)
+    judged = assess(rigid, (1 / 32,) * 2, math.sqrt(0.29) / 32, held_out(0.25), None)
     assert "the integer weights have the damping inf, expected 1e+06; lower model.damping" in judged.failures
     assert judged.document["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}
     json.dumps(judged.document, allow_nan=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
     return alike and len({axis for axis, _ in sides}) == 1
 
 
-def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: OperatingWindow) -> int:
+def largest_change(mesh: Mesh, spec: ModelSpec, weights: Sequence[Integers], window: OperatingWindow) -> int:
     """Most that one PDE step of a linear memoryless network adds to a cell, in flux units before rounding.
 
     The change ``D W m`` is a sum over the lines of cells that run through the windows along each axis. Each line sums
@@ -42,11 +44,11 @@ def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: Operat
 
     Parameters
     ----------
-    weight : int64 array [positions]
-        Sums to zero.
+    weights : sequence of int64 array [positions]
+        Kernel of each axis; sums to zero.
     """
     positive, variation = 0, 0
-    for count, sides in zip(mesh.shape, mesh.boundary, strict=True):
+    for count, sides, weight in zip(mesh.shape, mesh.boundary, weights, strict=True):
         line = structured_mesh((min(count, 4 * spec.half_width + 2),), (1.0,), (sides,))
         updates = [_line_update(line, spec, along) for along in weight.reshape(2 * spec.half_width, -1).T]
         positive += int(np.sum([np.maximum(update, 0).sum(axis=1) for update in updates], axis=0).max())

@@ -17,7 +17,7 @@ from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.laws.calculus import ZERO
 from pisnn_deploy.laws.expression import Expression, Symbol, evaluate, free_names
-from pisnn_deploy.laws.law import mobility, split_level
+from pisnn_deploy.laws.law import factor_along, mobility, split_level
 from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs.facts import threshold_exponent
@@ -120,6 +120,7 @@ def _gradient_errors(graph: IntegerGraph, spec: LawSpec, semantics: Semantics) -
             rise = evaluate(level, sides[1]) - evaluate(level, sides[0])
             theta = _theta(graph, channels.population)
             scale = graph.time_step / field.value_per_quantum * theta / grid.spacing[axis] ** 2
+            scale *= factor_along(law, field.name, axis)
             wanted = np.broadcast_to(-evaluate(factor, middle) * rise * scale, far.size)
             _, results = semantics.advance(semantics.begin(masses))
             current = np.broadcast_to(results[channels.population].values["current"], channels.size)[far]

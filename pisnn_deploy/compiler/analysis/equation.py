@@ -76,7 +76,9 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
         if key in (name[7:], f"{name[7:]}_lower", f"{name[7:]}_upper")
     )
     good = good and figures.get("courant", 0.0) == 0.0
-    good = good and all(figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across", "drift"))
+    good = good and all(
+        figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across", "drift", "axes_error")
+    )
     good = good and (bool(graph.between_fields) or figures.get("drift", 0.0) == 0.0)
     if good:
         return Claim("proved", "moments" if linear else "states", figures)
@@ -85,14 +87,20 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
 
 def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
     spec, theta = graph.model_spec, 1 << face.exponent
-    weight = graph.operator[0].weight[0].astype(object)
+    kernels = [kernel.astype(object) for kernel in spec.kernels(graph.operator[0].weight)]
     doubled = np.rint(2 * spec.positions[0]).astype(np.int64).astype(object)
-    courant, number = Fraction(int(weight.sum()), theta), -Fraction(int((weight * doubled).sum()), 2 * theta)
-    width, step = Fraction(graph.grid.lengths[0]) / graph.grid.shape[0], Fraction(graph.time_step)
+    courant = max((Fraction(int(kernel.sum()), theta) for kernel in kernels), key=abs)
+    numbers = [-Fraction(int((kernel * doubled).sum()), 2 * theta) for kernel in kernels]
+    widths = [Fraction(length) / count for length, count in zip(graph.grid.lengths, graph.grid.shape, strict=True)]
+    along = [Fraction(factor) for factor in spec.along or (1,) * len(kernels)]
+    # Squared lengths that a PDE step spreads over, in units of the factors of the diffusivity.
+    spread = [number * width**2 / part for number, width, part in zip(numbers, widths, along, strict=True)]
+    clock, step = spec.clock_axis, Fraction(graph.time_step)
+    number, width = numbers[clock], widths[clock]
     kept = Fraction(MEMORYLESS, face.leak)
     if spec.equation == "laplace":
         figures: dict[str, Figure] = {
-            "wave_speed": math.sqrt(number * width**2 / step**2) if number > 0 else 0.0,
+            "wave_speed": math.sqrt(spread[clock] / step**2) if number > 0 else 0.0,
             "wanted_wave_speed": 1.0,
         }
         if spec.damping is not None and face.leak < MEMORYLESS:
@@ -111,12 +119,15 @@ def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
         }
     else:
         figures = {
-            "diffusivity": float(number * kept * width**2 / step),
+            "diffusivity": float(spread[clock] * kept / step),
             "wanted_diffusivity": spec.diffusivity,
         }
+    if spec.rates and number:
+        figures["axes_error"] = float(max(abs(each / spread[clock] - 1) for each in spread))
     if spec.equation != "advection-diffusion" and courant:
         figures |= {"courant": float(courant), "wanted_courant": 0.0}
-    across = max((abs(int(weight @ p)) for p in np.rint(spec.positions[1:]).astype(np.int64)), default=0)
+    sideways = np.rint(spec.positions[1:]).astype(np.int64)
+    across = max((abs(int(kernel @ place)) for kernel in kernels for place in sideways), default=0)
     if across and number:
         figures["across"] = float(Fraction(across, theta) / abs(number))
     return _claim(graph, figures, linear=True)

@@ -20,7 +20,7 @@ from pisnn_deploy.graph.kinds import face_of, known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import AXES
 from pisnn_deploy.physics.clock import damped_leak
-from pisnn_deploy.physics.symbol import delayed_root, gain, largest_root
+from pisnn_deploy.physics.symbol import delayed_root, gain_along, largest_root
 
 Floats = NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
     waves = waves[:, waves.any(axis=0)]
     modes = []
     for level in _constants(graph):
-        gains = gain(flux_kernel(graph, int(level)), graph.model_spec.positions, waves)
+        gains = gain_along(flux_kernels(graph, int(level)), graph.model_spec.positions, waves)
         factors = np.abs(delayed_root(gains) if face.is_late else largest_root(gains, face.leak))
         worst = int(factors.argmax())
         modes.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
@@ -122,8 +122,13 @@ def _constants(graph: IntegerGraph) -> Integers:
     return np.asarray(np.unique(np.rint(levels)), np.int64)
 
 
-def flux_kernel(graph: IntegerGraph, level: int) -> Floats:
-    """Flux in units of the cell value per cell value, around a constant field, float64 [positions]."""
+def flux_kernels(graph: IntegerGraph, level: int) -> tuple[Floats, ...]:
+    """Flux through the faces normal to each axis in units of the cell value per cell value, around a constant field.
+
+    Returns
+    -------
+    tuple of float64 array [positions]
+    """
     first, *rest = graph.operator
     kernel = first.weight.astype(np.float64)
     drive = first.weight @ np.full(first.weight.shape[1], level, np.int64) + first.bias
@@ -133,7 +138,7 @@ def flux_kernel(graph: IntegerGraph, level: int) -> Floats:
         kernel = (layer.weight * active / 2.0**shift) @ kernel
         drive = layer.weight @ (np.where(active, drive, 0) >> shift) + layer.bias
         shift = layer.shift
-    return np.asarray(kernel[0] / (1 << known_face(graph).exponent))
+    return graph.model_spec.kernels(kernel / (1 << known_face(graph).exponent))
 
 
 def growth_text(graph: IntegerGraph, horizon: int) -> str:

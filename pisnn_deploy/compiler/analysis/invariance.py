@@ -18,6 +18,7 @@ beyond ``J`` each ``J`` terms shrink by ``q = |K^J - mean|_1``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +47,15 @@ def lattice_shape(mesh: Mesh) -> tuple[int, ...]:
     )
 
 
-def lattice_kernel(weight: NDArray[np.int64], positions: Floats, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def lattice_kernel(
+    weights: Sequence[NDArray[np.int64]], positions: Floats, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
     """The convolution ``D W`` on the extended lattice.
 
     Parameters
     ----------
-    weight : int64 array [positions]
-        Linear flux kernel.
+    weights : sequence of int64 array [positions]
+        Linear flux kernel of each axis.
     positions : float64 array [axes, positions]
         See `pisnn_deploy.physics.model.ModelSpec.positions`.
 
@@ -63,7 +66,7 @@ def lattice_kernel(weight: NDArray[np.int64], positions: Floats, shape: tuple[in
     """
     kernel = np.zeros(shape, np.int64)
     axes = len(shape)
-    for axis in range(axes):
+    for axis, weight in enumerate(weights):
         order = [axis, *(a for a in range(axes) if a != axis)]
         offsets = np.empty((axes, weight.size), np.int64)
         offsets[order] = np.ceil(positions).astype(np.int64)

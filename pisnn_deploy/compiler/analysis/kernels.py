@@ -60,7 +60,7 @@ def symbol_error(
     size = (waves**2).sum(axis=0)
     zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
     symbol = gain(kernel, positions, waves)
-    everywhere = gain(kernel, positions, _all_waves(dimensions))
+    everywhere = gain(kernel, positions, every_wave(dimensions))
     factor = delayed_root if delayed else _one_more
     if spec.equation == "laplace":
         # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
@@ -94,7 +94,15 @@ def _resolved(dimensions: int) -> Floats:
     return np.concatenate([ray[:, None] * _RESOLVED_LENGTHS for ray in rays], axis=1)
 
 
-def _all_waves(dimensions: int) -> Floats:
+def waves_in_all_directions(dimensions: int) -> Floats:
+    """Well-resolved waves along each axis, between any two, and between all; float64 [axes, n]."""
+    signs = np.array([ray for ray in itertools.product((0.0, 0.5, 1.0), repeat=dimensions) if any(ray)])
+    rays = np.unique(np.round(signs / np.linalg.norm(signs, axis=1, keepdims=True), 12), axis=0)
+    return np.concatenate([ray[:, None] * _RESOLVED_LENGTHS for ray in rays], axis=1)
+
+
+def every_wave(dimensions: int) -> Floats:
+    """Waves of all lengths and directions, without the constant field, float64 [axes, n]."""
     turn = np.linspace(0.0, np.pi, _SAMPLES[dimensions])
     grids = np.meshgrid(turn, *(np.concatenate([-turn[:0:-1], turn]),) * (dimensions - 1), indexing="ij")
     waves = np.stack([grid.reshape(-1) for grid in grids])

@@ -79,7 +79,8 @@ def low_flux(graph: IntegerGraph, floor: int, ceiling: int, *, has_ceiling: bool
         return LowFlux("source" if end == "source" else "target", weight, exponent, _parameters(graph, end, base))
     if len(graph.operator) > 1:
         return NO_FLUX
-    _, diffusion = flux_moments(graph.operator[0].weight[0].astype(np.float64), graph.model_spec.positions)
+    kernels = graph.operator[0].weight.astype(np.float64)
+    diffusion = min(flux_moments(kernel, graph.model_spec.positions)[1] for kernel in kernels)
     weight = min(round(diffusion), theta // max(1, most_faces(mesh)))
     return LowFlux("both", weight, exponent, _parameters(graph, "both", 0)) if weight > 0 else NO_FLUX
 

@@ -75,10 +75,11 @@ def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Inte
     """
     faces = distinct_faces(mesh, spec.half_width, spec.transverse)
     window = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall, faces)
-    matrix = window_matrix(layer.weight, window, mesh.holders)
+    weight = spec.by_axis(layer.weight)
+    matrix = window_matrix(weight, window, mesh.holders)
     below = np.where(mesh.source[faces] < mesh.cells, mesh.source[faces], mesh.target[faces])
-    outputs = layer.weight.shape[0]
-    constant = window_bias(layer.weight, layer.bias, window)
+    outputs = weight.shape[-2]
+    constant = window_bias(weight, layer.bias, window)
     return _linear_rows(
         mesh, matrix, constant, np.repeat(mesh.axis[faces], outputs), np.repeat(below, outputs), reservoirs
     )

@@ -32,7 +32,7 @@ from pisnn_deploy.laws.expression import (
     laplacian_of,
     substitute,
 )
-from pisnn_deploy.laws.law import mobility
+from pisnn_deploy.laws.law import factor_along, mobility
 from pisnn_deploy.laws.quadrature import gauss_points
 
 Integers = NDArray[np.int64]
@@ -76,7 +76,8 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
     for faces in grid.faces:
         # Without products, the weight of the clock is in the synapses.
         row, column, factors, divisor = _differences(plan, name, faces)
-        per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor / divisor
+        along = factor_along(plan.law, name, faces.axis)
+        per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor * along / divisor
         weight = plan.clock.weight
         if plan.multiplies:
             per_cell, weight = per_cell * weight, 1
@@ -157,15 +158,21 @@ def _clamped(plan: Plan, block: Block, name: str) -> Fixed:
     return block.fixed.clamped(block.sum(taps), *plan.ranges[name])
 
 
-def laplacian(plan: Plan, block: Block, name: str) -> Fixed:
-    """Sum of second differences of a field over ``h^2``; beyond a side the field continues, or passes its value."""
+def laplacian(plan: Plan, block: Block, name: str, along: Sequence[float] = ()) -> Fixed:
+    """Sum of second differences of a field over ``h^2``; beyond a side the field continues, or passes its value.
+
+    Parameters
+    ----------
+    along : sequence of float
+        Factor along each axis (default: 1).
+    """
     grid, signal = plan.grid, plan.signals[name]
     each = np.arange(grid.cells, dtype=np.int64)
-    by_width: dict[float, list[int]] = {}
+    by_width: dict[tuple[float, float], list[int]] = {}
     for axis, width in enumerate(grid.spacing):
-        by_width.setdefault(width, []).append(axis)
+        by_width.setdefault((width, along[axis] if along else 1.0), []).append(axis)
     total: Fixed | None = None
-    for width, axes in by_width.items():
+    for (width, factor), axes in by_width.items():
         taps, constant = [], np.zeros(grid.cells)
         for axis in axes:
             for upper, step in enumerate((-1, 1)):
@@ -178,7 +185,7 @@ def laplacian(plan: Plan, block: Block, name: str) -> Fixed:
                 table = condition(plan, name, axis, upper).over_time if holds.any() else None
                 if table is not None:
                     taps.append(to_rows(signal_over_time(plan, name, axis, upper, table), outside, 2))
-        part = block.fixed.scaled(block.sum(taps, constant), width**-2.0)
+        part = block.fixed.scaled(block.sum(taps, constant), factor * width**-2.0)
         both = part if total is None else block.fixed.add(total, part)
         assert isinstance(both, Fixed)
         total = both
@@ -249,7 +256,8 @@ def _of_faces(plan: Plan, name: str, level: Expression | None, factor: Expressio
         elif at.size:
             constant[at] = -2 * sign * _level_at(plan, name, level or Symbol(name), outer[at])
     difference = block.sum(taps, constant)
-    total = block.fixed.scaled(block.fixed.multiplied(mean, difference), plan.clock.flow / plan.grid.spacing[axis] ** 2)
+    per_cell = plan.clock.flow / plan.grid.spacing[axis] ** 2 * factor_along(plan.law, name, axis)
+    total = block.fixed.scaled(block.fixed.multiplied(mean, difference), per_cell)
     assert isinstance(total, Fixed)
     at = np.concatenate([inner, np.flatnonzero(holds)])
     return Diffusion((Term(block, total, at, at, np.ones(at.size, np.int64)),), np.zeros(faces.size))

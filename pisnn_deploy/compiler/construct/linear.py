@@ -22,7 +22,7 @@ from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.compiler.construct.stencils import ACROSS, across, weighted_cells
 from pisnn_deploy.compiler.construct.waves import ZERO, jacobian
 from pisnn_deploy.laws.expression import Number, evaluate, free_names, substitute
-from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.law import Law, factor_along
 
 Floats = NDArray[np.float64]
 Orders = tuple[int, ...]
@@ -86,19 +86,23 @@ def _flux_operator(plan: Plan, axis: int) -> Operator:
     unit = tuple(int(a == axis) for a in range(dimensions))
     nothing: Orders = (0,) * dimensions
     matrices = [_constant_jacobian(law, a) for a in range(dimensions)]
-    diffusivity = np.diag([float(evaluate(law.diffusion.get(name, ZERO), {})) for name in law.fields])
+    fastest = [float(evaluate(law.diffusion.get(name, ZERO), {})) for name in law.fields]
+    diffusivity = [
+        np.diag([value * factor_along(law, name, a) for name, value in zip(law.fields, fastest, strict=True)])
+        for a in range(dimensions)
+    ]
     generator: Operator = {}
     for a in range(dimensions):
         one, two = (tuple(order * int(b == a) for b in range(dimensions)) for order in (1, 2))
         generator[one] = -matrices[a] * plan.clock.time_step / spacing[a]
-        generator[two] = diffusivity * plan.clock.time_step / spacing[a] ** 2
+        generator[two] = diffusivity[a] * plan.clock.time_step / spacing[a] ** 2
     power: Operator = {nothing: np.eye(size)}
     mean: Operator = {}
     for count in range(HIGHEST + 1):
         for orders, matrix in power.items():
             mean[orders] = mean.get(orders, np.zeros((size, size))) + matrix / math.factorial(count + 1)
         power = _product(generator, power)
-    flux: Operator = {nothing: matrices[axis], unit: -diffusivity / spacing[axis]}
+    flux: Operator = {nothing: matrices[axis], unit: -diffusivity[axis] / spacing[axis]}
     factor = plan.clock.flow / spacing[axis]
     return {orders: factor * matrix for orders, matrix in _product(flux, mean).items() if matrix.any()}
 

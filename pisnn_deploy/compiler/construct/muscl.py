@@ -68,8 +68,8 @@ def reconstruction(plan: Plan) -> Slopes:
         spread = plan.law.diffusion.get(name, ZERO)
         if name not in plan.law.level and spread != ZERO and not free_names(spread):
             block = plan.block(f"{name}-spread", grid.cells, f"law.diffusion.{name}")
-            half = float(evaluate(spread, {})) * plan.clock.time_step / 2
-            number = block.send(block.fixed.scaled(laplacian(plan, block, name), half), plan.bits[name] + SPARE)
+            half, along = float(evaluate(spread, {})) * plan.clock.time_step / 2, plan.law.along.get(name, ())
+            number = block.send(block.fixed.scaled(laplacian(plan, block, name, along), half), plan.bits[name] + SPARE)
             plan.changes.setdefault(name, []).append(block.finish()[number])
     return slopes
 

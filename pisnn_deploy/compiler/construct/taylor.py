@@ -27,6 +27,7 @@ from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.compiler.construct.stencils import ACROSS, across, weighted_cells
 from pisnn_deploy.compiler.construct.waves import ZERO, wave_speed
 from pisnn_deploy.laws.expression import Expression, Number, derivative, evaluate
+from pisnn_deploy.laws.law import factor_along
 
 HALF = 3
 """Cells on either side of a face that its value needs."""
@@ -75,8 +76,10 @@ class _Face:
         for axis, slopes in enumerate(self.slopes.values()):
             if isinstance(slopes[-1], Number):
                 constant[AXES[axis], (len(slopes) - 1,)] = float(slopes[-1].value) * step / spacing[axis]
-        self.diffusivity = float(evaluate(plan.law.diffusion.get(self.name, ZERO), {}))
-        diffusion = tuple(self.diffusivity * step / width**2 for width in spacing)
+        fastest = float(evaluate(plan.law.diffusion.get(self.name, ZERO), {}))
+        along = [fastest * factor_along(plan.law, self.name, axis) for axis in range(plan.law.dimensions)]
+        self.diffusivity = along[faces.axis]
+        diffusion = tuple(each * step / width**2 for each, width in zip(along, spacing, strict=True))
         self.jets = Jets(plan.law.dimensions, constant, diffusion, frozenset(self._computed()))
 
     def _slopes(self, axis: int) -> list[Expression]:

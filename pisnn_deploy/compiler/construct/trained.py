@@ -90,6 +90,8 @@ def require_place_independent(law: Law) -> None:
         names = free_names(term) & {*COORDINATES, *law.given}
         if place.startswith(moving) and names:
             raise UsageError(f"{place}: depends on {min(names)}; trained fluxes depend on the fields alone")
+    for name in law.along:
+        raise UsageError(f"law.diffusion.{name}: differs from axis to axis; trained fluxes have one diffusivity")
 
 
 class _Hidden:

@@ -216,7 +216,7 @@ def _largest_change(graph: IntegerGraph, field: Field, payloads: Mapping[tuple[s
 
 def _linear_change(graph: IntegerGraph) -> int | None:
     """Largest change of a cell's mass by ``D W``; None where that gives no bound."""
-    if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
+    if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum(axis=1).any():
         return None
     face = face_constants(graph.sole_channels.program)
     if face is None or (face.leak, face.limiter, face.is_late, face.sees_residues) != (
@@ -229,5 +229,6 @@ def _linear_change(graph: IntegerGraph) -> int | None:
     if not (graph.model_spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.sole_field.reservoirs)):
         return None
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    reach = largest_change(graph.grid, graph.model_spec, graph.operator[0].weight[0], graph.window)
+    kernels = graph.model_spec.kernels(graph.operator[0].weight)
+    reach = largest_change(graph.grid, graph.model_spec, kernels, graph.window)
     return (reach >> face.exponent) + 2 * len(graph.grid.shape)

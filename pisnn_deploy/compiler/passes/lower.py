@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from pisnn_deploy.compiler.analysis.axis_kernels import SMALLEST_RATE, kernels_along
 from pisnn_deploy.compiler.facts import LOWERED, Fact
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, FloatLayer
@@ -14,13 +15,14 @@ from pisnn_deploy.mesh import (
     DIRICHLET,
     PERIODIC,
     Boundary,
+    Mesh,
     reservoir_layers,
     reservoir_values,
     structured_mesh,
 )
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.physics.model import Model, ModelSpec
-from pisnn_deploy.physics.problems import EQUATIONS, problem
+from pisnn_deploy.physics.model import ALIKE, Model, ModelSpec
+from pisnn_deploy.physics.problems import EQUATIONS, problem, problem_of_spec
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -51,12 +53,30 @@ def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
         )
 
 
+RECTANGULAR = ("diffusion", "laplace")
+"""Equations whose linear models have a kernel for each axis where cells are not square."""
+
+
+def _alike(rates: tuple[float, ...], others: tuple[float, ...]) -> bool:
+    return len(rates) == len(others) and np.allclose(rates, others, rtol=ALIKE, atol=0.0)
+
+
+def _of_other_rates(own: ModelSpec, spec: ModelSpec, layer: FloatLayer) -> FloatLayer:
+    """Kernels for the rates of `spec`, from those that were trained for the rates of `own`."""
+    trained = own.kernels(layer.weight)[own.clock_axis]
+    if not spec.rates:
+        return FloatLayer(trained[None], np.zeros(1))
+    kernels = kernels_along(spec, trained)
+    return FloatLayer(kernels, np.zeros(len(kernels)))
+
+
 @dataclass(frozen=True)
 class Lower:
     """Lay a model out on a mesh.
 
-    1. The mesh has the model's dimensions; its cells are as wide along every axis, because the flux network is one
-       and the same for all axes. Refused otherwise.
+    1. The mesh has the model's dimensions. Where cells are not as wide along every axis, or the diffusivity differs,
+       each axis gets a kernel of its own (`pisnn_deploy.compiler.analysis.axis_kernels`), unless the model was trained
+       for these rates. Refused for hidden layers, and where rates differ by more than a factor of 256.
     2. A mesh without any face is refused: nothing could move.
     3. An equation with a length of its own is compiled for the cell width that the model was trained for, and for
        periodic axes: reflections are not what flows in from beyond a wall. Refused otherwise.
@@ -104,19 +124,16 @@ class Lower:
                 remedy="give `mesh` and `boundary` one entry per dimension",
             )
         mesh = structured_mesh(self.shape, spec.lengths, self.boundary.sides)
-        if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
-            raise CompileError(
-                self.name,
-                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be equally wide along "
-                "every axis",
-                remedy="choose `mesh` in proportion to the domain",
-            )
         if mesh.faces == 0:
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
             )
         self._require_own_length(spec, mesh.spacing[0])
         layers = tuple(FloatLayer(weight, bias) for weight, bias in zip(model.weights, model.biases, strict=True))
+        own, spec = spec, spec.on_cells(mesh.spacing)
+        if not _alike(spec.rates, own.rates):
+            self._require_kernels(own, spec, mesh, is_linear=model.is_linear)
+            layers = (_of_other_rates(own, spec, layers[0]),)
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
         if spec.wall == QUADRATIC and any(
             count < 2 and DIRICHLET in sides for count, sides in zip(mesh.shape, mesh.boundary, strict=True)
@@ -124,8 +141,26 @@ class Lower:
             raise CompileError(
                 self.name, "quadratic ghost cells need two cells beside a reservoir", remedy="use at least two cells"
             )
-        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
+        initial = problem_of_spec(spec).initial(mesh, reservoirs).reshape(-1)
         return FloatGraph(spec, mesh, layers, reservoirs, initial)
+
+    def _require_kernels(self, own: ModelSpec, spec: ModelSpec, mesh: Mesh, *, is_linear: bool) -> None:
+        """Refuse cells for which a model has no kernels."""
+        widths = " x ".join(f"{width:g}" for width in mesh.spacing)
+        if own.equation not in RECTANGULAR or not is_linear:
+            raise CompileError(
+                self.name,
+                f"cells are {widths}, they must be equally wide along every axis: only a linear flux of diffusion or "
+                "laplace has a kernel for each",
+                remedy="choose `mesh` in proportion to the domain",
+            )
+        if min(spec.rates, default=1.0) < SMALLEST_RATE:
+            raise CompileError(
+                self.name,
+                f"cells are {widths}, and diffusion is {1 / min(spec.rates):.3g} times as fast along one axis as along "
+                f"another, more than {1 / SMALLEST_RATE:g}",
+                remedy="choose a mesh whose cells are nearer to squares",
+            )
 
     def _require_own_length(self, spec: ModelSpec, width: float) -> None:
         if spec.cell_width is None:

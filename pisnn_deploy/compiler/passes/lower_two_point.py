@@ -27,7 +27,7 @@ from pisnn_deploy.mesh import (
     structured_mesh,
 )
 from pisnn_deploy.physics.model import Model, ModelSpec
-from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.physics.problems import problem_of_spec
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -184,7 +184,7 @@ class LowerTwoPoint:
             if values.size != mesh.cells or not (np.isfinite(values).all() and values.min() > 0):
                 raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
-        own = problem(spec.problem, spec.diffusivity, spec.velocity, self.along)
+        own = problem_of_spec(spec, self.along)
         initial = own.initial(mesh, reservoirs).reshape(-1)
         return self._graph(spec, mesh, Materials(conductivity, capacity, self.along), reservoirs, initial)
 

@@ -17,7 +17,7 @@ from pisnn_deploy.core.errors import UnstableError
 from pisnn_deploy.graph import CellGraph, FloatGraph, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.residues import values_with_residues
-from pisnn_deploy.physics.problems import Problem, problem
+from pisnn_deploy.physics.problems import Problem, problem_of_spec
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -112,9 +112,8 @@ class Measure:
 
     @property
     def _problem(self) -> Problem:
-        spec = self.floating.spec
         along = self.floating.materials.along if isinstance(self.floating, CellGraph) else ()
-        return problem(spec.problem, spec.diffusivity, spec.velocity, along)
+        return problem_of_spec(self.floating.spec, along)
 
     @property
     def _has_problem(self) -> bool:
@@ -190,8 +189,7 @@ class Measure:
 
 def horizon_steps(graph: IntegerGraph) -> int:
     """PDE steps to the horizon of a graph's problem."""
-    spec = graph.model_spec
-    return round(problem(spec.problem, spec.diffusivity, spec.velocity).horizon / graph.time_step)
+    return round(problem_of_spec(graph.model_spec).horizon / graph.time_step)
 
 
 @dataclass(frozen=True)

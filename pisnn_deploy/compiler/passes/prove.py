@@ -37,7 +37,7 @@ from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
+from pisnn_deploy.physics.symbol import delayed_root, gain_along, largest_root
 from pisnn_deploy.programs.limiter import ASKED_BITS
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     window, mesh = graph.window, graph.grid
     if mesh.reservoirs and graph.model_spec.wall == QUADRATIC:
         return None
-    kernel = lattice_kernel(graph.operator[0].weight[0], graph.model_spec.positions, lattice_shape(mesh))
+    spec = graph.model_spec
+    kernel = lattice_kernel(spec.kernels(graph.operator[0].weight), spec.positions, lattice_shape(mesh))
     face = known_face(graph)
     drift = rounding_drift(kernel, 1 << face.exponent, sees_residues=face.sees_residues)
     if drift is None:
@@ -271,7 +272,8 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
         return graph
     lengths = tuple(length / count * few for length, count, few in zip(mesh.lengths, mesh.shape, shape, strict=True))
     small = structured_mesh(shape, lengths, mesh.boundary)
-    laid_out = window_stencil(graph.operator[0].weight, small, spec.half_width, spec.transverse, spec.wall)
+    weight = spec.by_axis(graph.operator[0].weight)
+    laid_out = window_stencil(weight, small, spec.half_width, spec.transverse, spec.wall)
     boxes = laid_out.boxes
     if any(not _same_boxes(stencil.boxes, mesh.shape, boxes, shape) for _, stencil in repeated):
         return graph
@@ -332,14 +334,12 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     # Periodic axes have every other one of these waves, axes between walls or reservoirs all but the ends.
     turn = [np.arange(count + 1) * (np.pi / count) for count in shape]
     turn[1:] = [np.concatenate([-waves[:0:-1], waves]) for waves in turn[1:]]
-    kernel = graph.operator[0].weight[0] / (1 << face.exponent)
-    largest = 0.0
+    spec, largest = graph.model_spec, 0.0
+    kernels = spec.kernels(graph.operator[0].weight / (1 << face.exponent))
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
-        if face.is_late:
-            factors = delayed_root(gain(kernel, graph.model_spec.positions, waves))
-        else:
-            factors = amplification(kernel, graph.model_spec.positions, waves, face.leak)
+        gains = gain_along(kernels, spec.positions, waves)
+        factors = delayed_root(gains) if face.is_late else largest_root(gains, face.leak)
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")
 
@@ -350,10 +350,11 @@ def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
     if max(mesh.shape) > MOST_CELLS_ALONG:
         return Claim("none", "too-large")
     gains = np.zeros(1, np.complex128)
-    for count, sides in zip(mesh.shape, mesh.boundary, strict=True):
+    kernels = spec.kernels(graph.operator[0].weight)
+    for count, sides, kernel in zip(mesh.shape, mesh.boundary, kernels, strict=True):
         line = structured_mesh((count,), (1.0,), (sides,))
         seen = window_cells(line, spec.half_width, 0, np.zeros(line.reservoirs, np.int64), spec.wall)
-        update = route_matrix(line) @ window_matrix(graph.operator[0].weight, seen, line.holders)
+        update = route_matrix(line) @ window_matrix(kernel[None], seen, line.holders)
         eigenvalues = np.linalg.eigvals(update.toarray()[:count, :count] / (1 << known_face(graph).exponent))
         gains = (gains[:, None] + eigenvalues).reshape(-1)
     return _claim(float(np.abs(largest_root(gains, known_face(graph).leak)).max()), "axis-eigenvalues")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.analysis.axis_kernels import nearest_along
 from pisnn_deploy.compiler.analysis.intervals import declared_names, network_ranges, operator_stages
 from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
 from pisnn_deploy.compiler.analysis.rows import face_rows
@@ -43,6 +44,8 @@ SEARCHED_WEIGHTS = 8
 
 @dataclass(frozen=True)
 class _Kernel:
+    """Integer kernel of all axes, int64 [1, positions], or one for each, and how far from the equation it is."""
+
     chosen: Integers
     rounded: tuple[int, ...] = ()
     error_rounded: float | None = None
@@ -56,7 +59,7 @@ class Quantise:
     1. Weights are ``round(weight * 2^exponent)``, even ones where quadratic ghost cells bring halves. For a linear
        kernel with the symmetry of its equation all kernels within one unit of these are tried, and the one whose
        amplification factors are closest to the equation *over its own time step* is taken: moments first, nearest
-       integers last.
+       integers last. Kernels of several axes are chosen together (`axis_kernels.nearest_along`).
     2. The quantum is the smallest power of two of the cell value for which every state fits `state_bits`, by interval
        analysis over the operating range.
     3. Biases are rounded in units of that quantum, and so are the reservoirs' values, whose odd reflections add to the
@@ -106,10 +109,10 @@ class Quantise:
             for layer, exponent, unit in zip(graph.layers, spec.weight_exponents, units, strict=True)
         ]
         self._require_reservoirs_in_range(graph)
-        kernel = self._kernel(graph, weights[0][0]) if graph.is_linear else None
+        kernel = self._kernel(graph, weights[0]) if graph.is_linear else None
         if kernel is not None:
-            weights[0] = kernel.chosen[None, :]
-        time_step = self._time_step(graph, weights[0][0])
+            weights[0] = kernel.chosen
+        time_step = self._time_step(graph, spec.kernels(weights[0])[spec.clock_axis])
         leak = damped_leak(spec, time_step)
         limits = self.operating_range or spec.operating_range
         exponent = self._quantum_exponent(graph, weights, limits, leak)
@@ -117,9 +120,10 @@ class Quantise:
         window = _operating_window(graph, limits, exponent)
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
         reach = (spec.half_width, spec.transverse)
-        connections: list[Connections] = [window_stencil(operator[0].weight, mesh, *reach, spec.wall)]
+        first = spec.by_axis(operator[0].weight)
+        connections: list[Connections] = [window_stencil(first, mesh, *reach, spec.wall)]
         connections += [Blocks(layer.weight, mesh.faces) for layer in operator[1:]]
-        biases = [window_biases(operator[0].weight, operator[0].bias, mesh, *reach, reservoirs, spec.wall)]
+        biases = [window_biases(first, operator[0].bias, mesh, *reach, reservoirs, spec.wall)]
         biases += [np.tile(layer.bias, mesh.faces) for layer in operator[1:]]
         hidden = tuple(
             kinds.rectifiers(f"hidden{number}", bias, layer.shift)
@@ -154,7 +158,7 @@ class Quantise:
                 relative_l2_float=None,
                 relative_l2_integer=None,
                 kernel_rounded=kernel.rounded if kernel else (),
-                kernel_chosen=tuple(int(w) for w in kernel.chosen) if kernel else (),
+                kernel_chosen=_flat(kernel.chosen) if kernel else (),
                 symbol_error_rounded=kernel.error_rounded if kernel else None,
                 symbol_error_chosen=kernel.error_chosen if kernel else None,
             ),
@@ -185,34 +189,40 @@ class Quantise:
 
     def _kernel(self, graph: FloatGraph, rounded: Integers) -> _Kernel:
         spec = graph.spec
-        if spec.equation != "advection-diffusion" and int(rounded.sum()) != 0:
-            raise CompileError(
-                self.name,
-                f"the integer flux kernel {tuple(int(w) for w in rounded)} sums to {int(rounded.sum())}, so a constant "
-                "field would not be at rest",
-                remedy="train with an antisymmetric kernel",
-            )
+        for each in rounded if spec.equation != "advection-diffusion" else ():
+            if int(each.sum()) != 0:
+                raise CompileError(
+                    self.name,
+                    f"the integer flux kernel {_flat(each)} sums to {int(each.sum())}, so a constant field would not "
+                    "be at rest",
+                    remedy="train with an antisymmetric kernel",
+                )
         basis = symmetry_basis(spec)
         supports = np.abs(basis).sum(axis=1)
         spanned = ((rounded @ basis.T // supports) @ basis == rounded).all()
         searchable = self.search and (spec.leak == MEMORYLESS or spec.equation == "laplace")
         if not (searchable and spanned and len(basis) <= SEARCHED_WEIGHTS):
             return _Kernel(rounded)
-        candidates = neighbours(rounded, spec.weight_unit * basis)
+        if spec.rates:
+            chosen, own, least = nearest_along(spec, rounded, delayed=graph.is_late)
+            if not math.isfinite(least):
+                return _Kernel(rounded)
+            return _Kernel(chosen, _flat(rounded), _shown(own) if math.isfinite(own) else None, _shown(least))
+        candidates = neighbours(rounded[0], spec.weight_unit * basis)
         scaled, spacing = candidates / 2.0 ** spec.weight_exponents[0], graph.mesh.spacing[0]
         errors = symbol_error(scaled, spec, spacing, delayed=graph.is_late)
         best = int(np.argmin(errors))
         if not math.isfinite(errors[best]):
             return _Kernel(rounded)
         return _Kernel(
-            candidates[best],
-            tuple(int(w) for w in rounded),
+            candidates[best][None],
+            _flat(rounded),
             _shown(errors[0]) if math.isfinite(errors[0]) else None,
             _shown(errors[best]),
         )
 
     def _time_step(self, graph: FloatGraph, kernel: Integers) -> float:
-        spec, spacing = graph.spec, graph.mesh.spacing[0]
+        spec, spacing = graph.spec, graph.mesh.spacing[graph.spec.clock_axis]
         if not graph.is_linear:
             return nominal_time_step(spec, spacing)
         zeroth, first = flux_moments(kernel / 2.0 ** spec.weight_exponents[0], spec.positions)
@@ -272,6 +282,10 @@ class Quantise:
         return max(widest, *widths)
 
 
+def _flat(kernels: Integers) -> tuple[int, ...]:
+    return tuple(int(weight) for weight in kernels.reshape(-1))
+
+
 def _face(graph: FloatGraph, leak: int) -> FaceConstants:
     return FaceConstants(graph.spec.weight_exponents[-1], leak, send_threshold=graph.send_threshold)
 
@@ -293,7 +307,7 @@ def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponen
     scale = 2.0**quantum_exponent
     theta = 1 << _face(graph, MEMORYLESS).packet_exponent
     flux_units = scale * theta
-    difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale) + ROUNDING
+    difference = None if limits.slope is None else math.ceil(limits.slope * max(graph.mesh.spacing) * scale) + ROUNDING
     current = None if limits.flux is None else math.ceil(limits.flux * flux_units) + theta
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
 

@@ -134,11 +134,11 @@ def frozen_quanta(graph: IntegerGraph) -> float | None:
     face = face_of(graph)
     if face is None or face.send_threshold is None or graph.spec.equation != "diffusion":
         return None
-    scaled = graph.operator[0].weight[0] / 2.0**face.exponent
-    number = flux_moments(np.asarray(scaled, np.float64), graph.spec.positions)[1]
+    spec, scaled = graph.model_spec, graph.operator[0].weight / 2.0**face.exponent
+    numbers = [flux_moments(np.asarray(kernel, np.float64), spec.positions)[1] for kernel in spec.kernels(scaled)]
     lengths = [
         count / 2 if sides == (PERIODIC, PERIODIC) else float(count)
         for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True)
     ]
     slack = 2 * len(lengths) * (face.send_threshold - 1)
-    return sum(lengths) / (4 * number) + slack
+    return sum(length / (4 * number) for length, number in zip(lengths, numbers, strict=True)) + slack

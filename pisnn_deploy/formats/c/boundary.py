@@ -77,10 +77,8 @@ def sides_of(graph: IntegerGraph) -> Sides:
     population = graph.population(graph.chain[1])
 
     def biases(reservoirs: Integers) -> Integers:
-        added = window_biases(
-            layer.weight, layer.bias, graph.grid, spec.half_width, spec.transverse, reservoirs, spec.wall
-        )
-        return np.asarray(added, np.int64)
+        weight, reach = spec.by_axis(layer.weight), (spec.half_width, spec.transverse)
+        return np.asarray(window_biases(weight, layer.bias, graph.grid, *reach, reservoirs, spec.wall), np.int64)
 
     if BIAS not in population.parameters or (population.parameters[BIAS] != biases(field.reservoirs)).any():
         return none

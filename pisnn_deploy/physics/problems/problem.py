@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh import Boundary, Mesh
+from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.physics.problems.advection import AdvectionDiffusion
 from pisnn_deploy.physics.problems.burgers import Burgers
 from pisnn_deploy.physics.problems.heat import Heat
@@ -146,3 +147,14 @@ def problem(
     if name not in _DEFAULTS:
         raise UsageError(f"problem {name!r}: unknown; use {', '.join(NAMES)}")
     return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity, along)
+
+
+def problem_of_spec(spec: ModelSpec, along: tuple[float, ...] = ()) -> Problem:
+    """Problem of a model, with the model's coefficients.
+
+    Parameters
+    ----------
+    along : tuple of float
+        Factor of the diffusivity along each axis (default: the model's).
+    """
+    return problem(spec.problem, spec.diffusivity, spec.velocity, along or spec.along)

@@ -172,7 +172,7 @@ _SLACK = 1 << 10
 def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int) -> Iterator[Synapse]:
     first, *rest = graph.operator
     connections: list[Connections] = [
-        window_stencil(first.weight, small, half_width, transverse, graph.model_spec.wall),
+        window_stencil(graph.model_spec.by_axis(first.weight), small, half_width, transverse, graph.model_spec.wall),
         *(Blocks(layer.weight, small.faces) for layer in rest),
     ]
     names = layers_of(graph)
