@@ -16,7 +16,7 @@ def print_accuracy(explanation: Explanation) -> None:
     for stage in explanation.stages:
         rows.append((stage.name, _error(stage.error), _factor(stage.error, previous), stage.note))
         previous = stage.error or previous
-    title = f"relative L2 error after {explanation.steps} PDE steps"
+    title = f"relative L2 error after {explanation.steps} PDE steps (1e-4: a ten-thousandth of the field)"
     print_table(title, rows, ("so far", "error", "times", "note"))
     last = explanation.stages[-1].error
     gains: list[Row] = [

@@ -13,10 +13,12 @@ from rich.text import Text
 from pisnn_deploy.cli import accuracy, law_graph, mesh_rows
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.options import BOUNDARY, HELP, JSON, PROFILE, QUIET
+from pisnn_deploy.cli.options import BOUNDARY, HELP, JSON, PROFILE, QUIET, picture
 from pisnn_deploy.compiler.passes.measure import MOVED_START
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.core.limits import require_memory
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
@@ -171,12 +173,20 @@ from pisnn_deploy.project.request import compile_request
     "--explain",
     is_flag=True,
     help="Show what each compiler pass did, the error after each step from floats to integers, and what one bit more "
-    "would win.",
+    "would win. The errors are kept in the artifact, for reports.",
 )
+@picture("Draw these errors to this file")
 @JSON
 @QUIET
 def command(
-    model: str, output: Path | None, strict: bool, explain: bool, as_json: bool, quiet: bool, **options: Any
+    model: str,
+    output: Path | None,
+    strict: bool,
+    explain: bool,
+    plot: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Compile MODEL to an artifact (.pisnn).
 
@@ -188,7 +198,7 @@ def command(
       pisnn-deploy compile heat1d
       pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
       pisnn-deploy compile heat1d --boundary dirichlet=0,1
-      pisnn-deploy compile laplace2d --mesh 128x128 --explain
+      pisnn-deploy compile laplace2d --mesh 128x128 --explain --plot accuracy.png
       pisnn-deploy compile heat1d --profile loihi1
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
@@ -200,17 +210,26 @@ def command(
     request = compile_request(model, **options)
     named = Path(model)
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
-    check_outputs([path], request.inputs)
+    check_outputs([path, plot], request.inputs)
+    if plot is not None:
+        require("--plot", "matplotlib")
+        require_memory("pictures")
     seconds: dict[str, float] = {}
     graph, provenance = compile_requested(request, seconds.__setitem__)
     warnings: list[str] = provenance.get("warnings", [])
     refused = strict and bool(warnings)
+    explanation = explained(request, graph) if explain or plot is not None else None
+    if explanation is not None:
+        provenance |= {"accuracy": explanation.to_dict()}
     digest = "" if refused else write_artifact(path, graph, provenance)
     # Passes run again if the quantum must be coarser; their last times are shown.
     took = [seconds[record.name] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     imported = provenance.get("imported")
-    explanation = explained(request, graph) if explain else None
+    if plot is not None and explanation is not None:
+        from pisnn_deploy.report.accuracy_picture import draw_accuracy
+
+        draw_accuracy(plot, f"Accuracy of {graph.spec.name}", explanation.to_dict())
     if as_json:
         records = [
             {"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)
@@ -224,7 +243,7 @@ def command(
         notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
         cautions: list[Row] = [(Text("warning", "yellow"), Text(sentence, "yellow")) for sentence in warnings]
         print_table("not written" if refused else f"{path}", [*_rows(graph, provenance), *notes, *cautions])
-    if explanation is not None and not (as_json or quiet):
+    if explain and explanation is not None and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
         accuracy.print_accuracy(explanation)
     if as_json:

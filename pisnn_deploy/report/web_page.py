@@ -20,6 +20,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
 from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of
+from pisnn_deploy.report.accuracy_picture import draw_waterfall, waterfall_of
 from pisnn_deploy.report.core_picture import core_map, core_uses
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -137,6 +138,7 @@ def page_bytes(report: Report) -> bytes:
         "command": report.command,
         "versions": report.versions,
         "events": _events(graph, report.result),
+        "accuracy": _accuracy(report),
         "widths": width_uses(graph, run),
         "core_uses": core_uses(graph),
         "core_map": _base64(core_map(graph)),
@@ -150,6 +152,15 @@ def page_bytes(report: Report) -> bytes:
         **(_charts(report, replace(run, trace=trace.at(rows))) if rows is not None else {}),
     }
     return _environment().get_template("report.html").render(context).encode()
+
+
+def _accuracy(report: Report) -> dict[str, Any] | None:
+    """Waterfall of ``compile --explain``; None where the artifact was compiled without it."""
+    waterfall = waterfall_of(report.provenance.get("accuracy"))
+    if waterfall is None:
+        return None
+    picture = chart("accuracy", waterfall.height, partial(draw_waterfall, waterfall=waterfall))
+    return {"of": waterfall, "chart": None if waterfall.problem else _placed(picture)}
 
 
 def _text(name: str) -> str:

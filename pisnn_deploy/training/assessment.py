@@ -179,6 +179,7 @@ def integer_kernels(model: Model, value: float) -> tuple[Floats, ...]:
     Returns
     -------
     tuple of float64 array [positions]
+        The same one for all axes unless each has its own.
     """
     spec = model.spec
     units = [2.0**-exponent for exponent in spec.weight_exponents]

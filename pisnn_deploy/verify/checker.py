@@ -212,19 +212,18 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         laid = Blocks(layer.weight, faces).rows
         if (stored(graph, names[number], names[number + 1]) - laid).entries:
             yield f"the synapses from {names[number]} differ from the operator's weights"
-    folding, width = Folding(graph), widths[0]
-    rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
+    folding, rows = Folding(graph), (distinct_faces(graph)[:, None] * widths[0] + np.arange(widths[0])).reshape(-1)
     for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, names[1]), rows), strict=True):
-        face, output = divmod(row, width)
+        face, output = divmod(row, widths[0])
         try:
-            kernel = output if axes == 1 else int(graph.grid.axis[face])
-            cells, constant = folding.row(face, operator[0].weight[kernel].tolist())
+            output = output if axes == 1 else int(graph.grid.axis[face])
+            cells, constant = folding.row(face, operator[0].weight[output].tolist())
         except ValueError as error:
             yield str(error)
             continue
         if weights != cells:
             yield f"the stored weights of {names[1]} at face {face} differ from the operator's"
-        if int(added[0][row]) != constant + int(operator[0].bias[kernel]):
+        if int(added[0][row]) != constant + int(operator[0].bias[output]):
             yield f"the bias of {names[1]} at face {face} differs from the operator's plus the reservoirs' part"
 
 

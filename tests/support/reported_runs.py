@@ -40,10 +40,13 @@ class Reported:
         return self.path.read_text("utf-8")
 
 
-def report_of(graph: IntegerGraph, folder: Path, *words: object, name: str = "run") -> Reported:
+def report_of(
+    graph: IntegerGraph, folder: Path, *words: object, name: str = "run", accuracy: object = None
+) -> Reported:
     """Simulate a graph on `fast` with a report."""
     artifact, page = folder / f"{name}.pisnn", folder / f"{name}.html"
-    write_artifact(artifact, graph, {"model": "<b>model</b>", "options": {"mesh": "<i>"}, "versions": {"a": "1"}})
+    provenance = {"model": "<b>model</b>", "options": {"mesh": "<i>"}, "versions": {"a": "1"}}
+    write_artifact(artifact, graph, provenance | ({} if accuracy is None else {"accuracy": accuracy}))
     given = [str(artifact), "--backend", "fast", "--report", str(page), "--json", *map(str, words)]
     ended = CliRunner().invoke(command, given)
     assert ended.exception is None or isinstance(ended.exception, PisnnError), ended.exception

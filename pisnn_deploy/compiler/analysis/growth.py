@@ -128,6 +128,7 @@ def flux_kernels(graph: IntegerGraph, level: int) -> tuple[Floats, ...]:
     Returns
     -------
     tuple of float64 array [positions]
+        The same one for all axes unless each has its own.
     """
     first, *rest = graph.operator
     kernel = first.weight.astype(np.float64)
