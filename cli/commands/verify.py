@@ -12,9 +12,11 @@ from pisnn_deploy.cli.invariance import Table, require_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.project.signing import Signature, signed_by
 from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
+from pisnn_deploy.verify.exactness import why_assumed
 from pisnn_deploy.verify.kernel import PROVED
 from pisnn_deploy.verify.kernel import check as check_alone
 from pisnn_deploy.verify.plain_artifact import OLD, Refused
@@ -76,6 +78,8 @@ def command(
         write_whole(checker, standalone_checker().encode())
     certificate = read.graph.certificate
     status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
+    assumed = {finding.claim: _why_assumed(read.graph, finding) for finding in findings}
+    status |= {claim: "assumed" for claim, why in assumed.items() if why}
     rejected = [finding for finding in (*findings, kernel) if not finding.holds]
     rows = table.rows(read.graph) if table is not None and not rejected else ()
     if as_json:
@@ -85,7 +89,10 @@ def command(
                 "sha256": read.sha256,
                 "verified": not rejected and not isinstance(signed, CheckError) and not Table.difference(rows),
                 "kernel": {"accepted": kernel.holds, "text": kernel.text, "not_proved": left},
-                "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
+                "findings": [
+                    vars(finding) | {"status": status.get(finding.claim), "assumed": assumed[finding.claim]}
+                    for finding in findings
+                ],
                 "not_proved": NOT_PROVED,
                 "signature": _plain(signed),
                 "invariance": None if table is None else [vars(row) for row in rows],
@@ -93,7 +100,11 @@ def command(
         )
     elif not quiet:
         claims = [
-            (finding.claim, _shown_status(finding, status.get(finding.claim, "holds")), finding.text)
+            (
+                finding.claim,
+                _shown_status(finding, status.get(finding.claim, "holds")),
+                "; ".join(filter(None, (finding.text, assumed.get(finding.claim)))),
+            )
             for finding in (kernel, *findings)
         ]
         print_table(f"{artifact}", claims, ("claim", "status", "what was proved again"))
@@ -109,6 +120,11 @@ def command(
         raise signed
     if difference := Table.difference(rows):
         raise CheckError(f"{artifact}: {difference.transformation}: {difference.detail}")
+
+
+def _why_assumed(graph: IntegerGraph, finding: Finding) -> str:
+    """Why a claim that holds is no exact proof; empty if it is."""
+    return why_assumed(graph, finding.claim) if finding.holds and graph.has_flux_network else ""
 
 
 def _alone(artifact: Path) -> tuple[Finding, list[str]]:

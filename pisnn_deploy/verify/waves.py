@@ -14,6 +14,7 @@ from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
 from pisnn_deploy.verify.clock import kernel_of
 from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.folding import Folding, fold_line
+from pisnn_deploy.verify.symbols import Weights
 
 Spectrum = NDArray[np.complex128]
 MOST_CELLS_ALONG = 512
@@ -22,23 +23,42 @@ MARGIN = 1e-9
 """Tolerance for float64 rounding in amplification factors."""
 
 
-def lattice(graph: IntegerGraph) -> Spectrum:
-    """Spectrum of ``D W / theta`` on the periodic lattice that replaces walls, 2 or 4 times as long."""
-    mesh, spec = graph.grid, graph.model_spec
+def lattice_weights(graph: IntegerGraph) -> NDArray[np.int64]:
+    """Weight of each cell in the change of cell 0 by ``D W``, on the periodic lattice that replaces walls."""
+    mesh = graph.grid
     period = [
         n * (1 if s[0] == PERIODIC else 2 if s[0] == s[1] else 4)
         for n, s in zip(mesh.shape, mesh.boundary, strict=True)
     ]
-    kernel = np.zeros(period)
-    across = range(-spec.transverse, spec.transverse + 1)
-    places = list(itertools.product(range(1 - spec.half_width, spec.half_width + 1), *(across,) * (len(period) - 1)))
-    for axis in range(len(period)):
-        for steps, weight in zip(places, kernel_of(graph, axis), strict=True):
+    weights = np.zeros(period, np.int64)
+    for gains in gains_along(graph):
+        for offset, weight in gains.items():
+            weights[tuple(np.mod(offset, period))] += weight
+    return weights
+
+
+def gains_along(graph: IntegerGraph) -> list[Weights]:
+    """What the faces along each axis add to a cell far from walls: the weight of each cell, by its offset."""
+    spec, axes = graph.model_spec, len(graph.grid.shape)
+    along, across = range(1 - spec.half_width, spec.half_width + 1), range(-spec.transverse, spec.transverse + 1)
+    windows = list(itertools.product(along, *(across,) * (axes - 1)))
+    gains: list[Weights] = []
+    for axis in range(axes):
+        gain: Weights = {}
+        for steps, weight in zip(windows, kernel_of(graph, axis), strict=True):
             at = [*steps[1 : axis + 1], steps[0], *steps[axis + 1 :]]
-            kernel[tuple(np.mod(at, period))] -= weight  # through the upper face of cell 0
+            gain[tuple(at)] = gain.get(tuple(at), 0) - weight  # through the upper face of the cell
             at[axis] -= 1
-            kernel[tuple(np.mod(at, period))] += weight
-    return np.fft.fftn(kernel[tuple(np.ix_(*((-np.arange(n)) % n for n in period)))] / (1 << face_of(graph).exponent))
+            gain[tuple(at)] = gain.get(tuple(at), 0) + weight
+        gains.append(gain)
+    return gains
+
+
+def lattice(graph: IntegerGraph) -> Spectrum:
+    """Spectrum of ``D W / theta`` on the periodic lattice that replaces walls, 2 or 4 times as long."""
+    weights = lattice_weights(graph)
+    mirrored = weights[tuple(np.ix_(*((-np.arange(n)) % n for n in weights.shape)))]
+    return np.fft.fftn(mirrored / (1 << face_of(graph).exponent))
 
 
 def drift(gain: Spectrum, theta: int | None = None) -> int | None:
