@@ -1,8 +1,7 @@
 """The checker: proves every claim of a certificate again, from the graph alone.
 
-It imports nothing from the compiler and shares no analysis with it. `folding` folds rows at walls, bounds are computed
-row by row in Python integers. Figures of amplification factors come from a Fourier transform of the operator;
-`exactness` says whether a claim on them is proved without floating point.
+It imports nothing from the compiler and shares no analysis with it. `folding` folds rows at walls, bounds are Python
+integers. Figures of waves come from a Fourier transform; `exactness` says which claims are proved without it.
 """
 
 from __future__ import annotations
