@@ -5,27 +5,23 @@ Run it from the root of a checkout with ``make results``, or alone with ``python
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
-import meshio
 import numpy as np
 import skfem
 from matplotlib.tri import LinearTriInterpolator, Triangulation
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import splu, spsolve
 from skfem.models.poisson import laplace, mass
 
 from benchmarks.common import PAGES, ROOT, line, page_parser, publish, table
+from benchmarks.parts.shapes import Cells, Points, Shape, Sides, bend, cube, graded, mesh_of, plate, sides_of
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerMultiPoint, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import CellGraph, IntegerGraph
-from pisnn_deploy.mesh import CellMesh, MeshFile, centroids, parse_boundary, read_mesh_file
+from pisnn_deploy.mesh import CellMesh, centroids, parse_boundary, read_mesh_file
 from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.project.model_file import read_model
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -40,10 +36,6 @@ FINER = 4
 JUMPS = (1, 10, 100, 1000)
 STEPS = 10_000
 STEPS_OF_ELEMENTS = 200
-
-Points = NDArray[np.float64]
-Cells = NDArray[np.int64]
-Sides = Mapping[str, Callable[[Points], NDArray[np.bool_]]]
 
 BEFORE = """# Meshes and materials
 
@@ -69,6 +61,10 @@ OF_BEND = """
 
 Both ends of the L are held. Around the inner corner the solution grows like `r^(2/3)`, so that no scheme on uniform
 meshes has more than order 4/3.
+
+"""
+OF_GRADED = """
+With cells that shrink towards the inner corner, like the distance from it to the power of 3/2:
 
 """
 OF_CUBE = """
@@ -99,71 +95,6 @@ AFTER = """Made by `python -m benchmarks.meshes`, which `make results` runs.
 def model() -> Model:
     """The model of the zoo for diffusion; only its equation counts."""
     return read_model("heat2d", Request(None, None, None, None, None, True)).model
-
-
-def mesh_of(points: Points, cells: Cells, sides: Sides) -> MeshFile:
-    """A mesh with named sides, by the middle of each boundary face."""
-    dims = points.shape[1]
-    faces = np.concatenate([np.delete(cells, corner, axis=1) for corner in range(dims + 1)])
-    _, first, counts = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
-    outer = faces[first[counts == 1]]
-    middle = points[outer].mean(axis=1)
-    group = np.zeros(len(outer), np.int64)
-    for number, within in enumerate(sides.values(), 2):
-        group[within(middle)] = number
-    kept = group > 0
-    kind, face_kind = ("triangle", "line") if dims == 2 else ("tetra", "triangle")
-    tags = [np.ones(len(cells), np.int64), group[kept]]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mesh.msh"
-        meshio.Mesh(
-            np.pad(points, ((0, 0), (0, 3 - dims))),
-            [(kind, cells), (face_kind, outer[kept])],
-            cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags},
-            field_data={
-                "whole": np.array([1, dims]),
-                **{name: np.array([number, dims - 1]) for number, name in enumerate(sides, 2)},
-            },
-        ).write(path, file_format="gmsh22", binary=False)
-        return read_mesh_file(path)
-
-
-def plate(count: int) -> tuple[Points, Cells]:
-    """A plate of 2 x 1 with a round hole, from the hole to the outline in straight, skew rows."""
-    around, across = 12 * count, 2 * count
-    along = np.arange(around) / around * 6
-    x = np.interp(along, [0, 0.5, 2.5, 3.5, 5.5, 6], [1, 1, -1, -1, 1, 1])
-    y = np.interp(along, [0, 0.5, 2.5, 3.5, 5.5, 6], [0, 0.5, 0.5, -0.5, -0.5, 0])
-    outline = np.stack([x, y], axis=1)
-    hole = 0.18 * outline / np.hypot(x, y)[:, None]
-    part = (np.arange(across + 1) / across)[:, None, None]
-    points = (hole + part**1.5 * (outline - hole)).reshape(-1, 2) + np.array([1.0, 0.5])
-    row, turn = np.meshgrid(np.arange(across), np.arange(around), indexing="ij")
-    a, b = row * around + turn, row * around + (turn + 1) % around
-    c, d = a + around, b + around
-    return points, np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
-
-
-def bend(count: int) -> tuple[Points, Cells]:
-    """An L of three squares, with right triangles that are sheared by their diagonals."""
-    numbers = np.arange((2 * count + 1) ** 2).reshape(2 * count + 1, -1)
-    grid = np.stack(np.meshgrid(*(np.linspace(0, 2, 2 * count + 1),) * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    a, b, c, d = numbers[:-1, :-1], numbers[:-1, 1:], numbers[1:, :-1], numbers[1:, 1:]
-    cells = np.concatenate([np.stack(t, -1).reshape(-1, 3) for t in ((a, b, d), (a, d, c))])
-    cells = cells[(grid[cells].mean(axis=1) < 1).any(axis=1)]
-    used, place = np.unique(cells, return_inverse=True)
-    return grid[used], place.reshape(cells.shape)
-
-
-def cube(count: int) -> tuple[Points, Cells]:
-    """A cube of moved tetrahedra, six for each small cube."""
-    points = np.stack(np.meshgrid(*(np.linspace(0, 1, count + 1),) * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    inner = ((points > 0) & (points < 1)).all(axis=1, keepdims=True)
-    points += inner * np.random.default_rng(0).uniform(-0.15, 0.15, points.shape) / count
-    strides = (count + 1) ** np.arange(3)[::-1]
-    base = np.array([np.dot(at, strides) for at in itertools.product(range(count), repeat=3)])
-    paths = [np.cumsum([0, *order]) for order in itertools.permutations(strides.tolist())]
-    return points, np.concatenate([base[:, None] + path for path in paths])
 
 
 def steady(graph: CellGraph) -> Points:
@@ -235,9 +166,7 @@ def distance(values: Points, exact: Points, volumes: Points) -> float:
     return float(np.sqrt((volumes * (values - exact) ** 2).sum() / (volumes * exact**2).sum()))
 
 
-def convergence(
-    shape: Callable[[int], tuple[Points, Cells]], counts: tuple[int, ...], sides: Sides, values: Mapping[str, float]
-) -> Iterator[str]:
+def convergence(shape: Shape, counts: tuple[int, ...], sides: Sides, values: Mapping[str, float]) -> Iterator[str]:
     """Rows of a table of errors against finite elements on a mesh that is finer than the finest."""
     fine_points, fine_cells = shape(counts[-1] * FINER)
     # Finite elements are linear in each triangle; matplotlib finds the triangle of a point without comparing all pairs.
@@ -359,20 +288,16 @@ def lines(rows: list[str]) -> Iterator[str]:
 def main() -> None:
     """Measure everything and write the page."""
     schemes = ("cells", "two-point", "multi-point", "integers", "P1", "level")
-    plate_sides: Sides = {
-        "hole": lambda x: np.hypot(x[:, 0] - 1, x[:, 1] - 0.5) < 0.3,
-        "ends": lambda x: (x[:, 0] < 1e-9) | (x[:, 0] > 2 - 1e-9),
-    }
-    bend_sides: Sides = {"bottom": lambda x: x[:, 0] > 2 - 1e-9, "top": lambda x: x[:, 1] > 2 - 1e-9}
-    at_hole, ends = {"hole": 1.0, "ends": 0.0}, {"bottom": 1.0, "top": 0.0}
     of_cube, of_materials = (*schemes[:5], "values at a face"), ("jump", "mesh", "quantum", "mean", "instants")
     parts = [
         BEFORE,
         *lines(table(("mesh", "two-point", "multi-point", "integers", "exact"), stretched())),
         OF_PLATE,
-        *lines(table(schemes, convergence(plate, COUNTS_OF_PLATE, plate_sides, at_hole))),
+        *lines(table(schemes, convergence(plate, COUNTS_OF_PLATE, *sides_of(plate)))),
         OF_BEND,
-        *lines(table(schemes, convergence(bend, COUNTS_OF_BEND, bend_sides, ends))),
+        *lines(table(schemes, convergence(bend, COUNTS_OF_BEND, *sides_of(bend)))),
+        OF_GRADED,
+        *lines(table(schemes, convergence(graded, COUNTS_OF_BEND, *sides_of(graded)))),
         OF_CUBE,
         *lines(table(of_cube, tetrahedra())),
         OF_MATERIALS,
