@@ -41,8 +41,7 @@ def low_weights(weights: Rows, mesh: FaceMesh) -> Rows:
     Parameters
     ----------
     weights : Rows, int64 [faces, holders]
-        Weights ``W`` of the masses. Of weights of several digits, the faces' own: lower ones would add less than half
-        a flux unit for each quantum of a limb.
+        Weights ``W`` of the masses.
 
     Returns
     -------

@@ -60,9 +60,9 @@ def base(name: str) -> IntegerGraph:
 
 
 @cache
-def seeing_materials(digits: Digits) -> IntegerGraph:
+def seeing_materials() -> IntegerGraph:
     """Cells of equal capacity and different conductivity on a grid, whose faces see residues."""
     ramp = np.linspace(0.01, 0.03, 12).reshape(3, 4)
     lower = LowerTwoPoint((3, 4), parse_boundary("x=periodic y=dirichlet=0.5,1", 2), {"default": Material(1.0)}, ramp)
-    options = GraphOptions(digits=digits, residues="seen")
+    options = GraphOptions(digits="one", residues="seen")
     return compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2"), options))

@@ -20,8 +20,7 @@ from pisnn_deploy.programs import parse
 BUILDS: tuple[Callable[[], IntegerGraph], ...] = (
     partial(seeing_box, heat_model(leak=900), (9,), "dirichlet=0.5,1.5"),
     partial(seeing_box, plane_model(), (5, 6), "x=no-flux y=dirichlet=1,0.5", "dense"),
-    partial(seeing_materials, "one"),
-    partial(seeing_materials, "many"),
+    seeing_materials,
 )
 build = pytest.mark.parametrize("build", BUILDS)
 

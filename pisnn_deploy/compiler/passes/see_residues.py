@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
     from pisnn_deploy.compiler.runner import Floating
 
-_LEVELS = "cells of different capacity, whose levels round to a quantum or more"
+_LEVELS = "materials of different capacity or of several digits, whose levels round to a quantum or more"
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class SeeResidues:
 
     1. A face sends its residue besides its packet, and corrects its drive by ``(low + theta/2) >> F``, where ``low``
        weights the residues at the faces of the cells that it sees, like the masses of these cells.
-    2. Of weights of several digits, the faces' own weight the residues.
-    3. Refused for hidden layers, whose rectifiers would have to see residues before they act; for cells that faces see
+    2. Refused for hidden layers, whose rectifiers would have to see residues before they act; for cells that faces see
        as levels, which round to a quantum or more, where each face holds back half of one at most; and for binary
        spikes.
 

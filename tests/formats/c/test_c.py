@@ -64,7 +64,7 @@ def test_every_kind_of_graph_has_the_integers_of_the_reference(name: str, tmp_pa
         in_step(graph, library(graph, folder, compiler=compiler), 6)
 
 
-@pytest.mark.parametrize("build", [partial(seeing_box, heat_model(leak=900), (9,)), partial(seeing_materials, "many")])
+@pytest.mark.parametrize("build", [partial(seeing_box, heat_model(leak=900), (9,)), seeing_materials])
 def test_faces_that_see_residues(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
     graph = build()
     in_step(graph, library(graph, tmp_path), 6)
