@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pisnn_deploy.cli import mesh_rows
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh import MeshFile, multi_point_fluxes, read_mesh_file
 
@@ -53,12 +54,17 @@ def written(dims: int, counts: tuple[int, ...], seed: int, folder: Path) -> Mesh
     return read_mesh_file(folder / "mesh.msh")
 
 
+def test_tables_say_how_many_cells_were_split() -> None:
+    assert mesh_rows.split({"split_cells": 12}) == [("split", "12 quadrilateral or hexahedral cells of the mesh file")]
+    assert mesh_rows.split({}) == mesh_rows.split({"split_cells": "many"}) == []
+
+
 @pytest.mark.parametrize(("dims", "counts"), [(2, (3, 4)), (3, (2, 3, 2))])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_volumes_faces_and_groups(dims: int, counts: tuple[int, ...], seed: int, tmp_path: Path) -> None:
     file = written(dims, counts, seed, tmp_path)
     parts, cells = 2 if dims == 2 else 6, int(np.prod(counts))
-    assert file.warnings == () and len(file.corners) == parts * cells
+    assert file.warnings == () and len(file.corners) == parts * cells and file.split == cells
     assert file.material_names == ("copper", "steel") and file.group_names == ("cold", "hot", "rest")
     mesh = file.with_reservoirs(("cold", "hot"))
     volumes = mesh.geometry().volumes
