@@ -21,6 +21,8 @@ class SlowRunWarning(RuntimeWarning):
     """The run uses plain numpy, because kernels cannot be compiled here."""
 
 
+LIMITED_WORK = 1 << 24
+"""Cells times PDE steps from which kernels for a limiter, which take long to compile, are faster than plain numpy."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,6 +91,8 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
         return _slowly(graph, start, steps, reason)
     if kernels_are_disabled():
         return _slowly(graph, start, steps, f"{DISABLED} is set")
+    if graph.order.asking and graph.mesh.cells * max(0, steps - start.step) < LIMITED_WORK:
+        return ReferenceStepper(graph, start, steps)
     try:
         return kernel_stepper(graph, start, steps)
     except (OverflowViolation, UnservedError):

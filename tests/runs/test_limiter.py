@@ -32,8 +32,6 @@ from pisnn_deploy.runs.comparison import compare
 from pisnn_deploy.runs.domains.cut import cut, reach
 from pisnn_deploy.runs.domains.local import LocalWorkers
 from pisnn_deploy.runs.domains.run import divided_run
-from pisnn_deploy.runs.kernels.choice import kernel_stepper
-from pisnn_deploy.runs.kernels.faces import UnservedError
 from pisnn_deploy.runs.run import Run, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
@@ -204,12 +202,6 @@ def test_a_face_of_lava_that_takes_too_much_is_caught(monkeypatch: pytest.Monkey
     run = cpu.run(graph, in_one_cell(graph), RunOptions(STEPS))
     assert run.failure.startswith("flux invariant broken: limited packet [1] at PDE step 0: expected 0, ")
     assert run.violations["flux"] > 0 and run.steps == 0
-
-
-def test_kernels_leave_limiters_to_the_reference() -> None:
-    graph = limited(oscillating_model(), (9,), "no-flux")
-    with pytest.raises(UnservedError, match="limiters"):
-        kernel_stepper(graph, start_of(graph, in_one_cell(graph)), 1)
 
 
 @pytest.mark.parametrize("quantity", ["source-mass", "target-mass", "asked-size"])

@@ -178,7 +178,7 @@ def face_text(
     UnservedError
         If the kernels do not support the program.
     """
-    writer = _Writer(population, constant, set(bounded), narrow_products, ends)
+    writer = FaceWriter(population, constant, set(bounded), narrow_products, ends)
     fire, audit = writer.fire(), writer.audit()
     text = "\n".join(
         [*writer.function("fire_run", "", *fire), "", *writer.function("audit_run", ", largest_current", *audit), ""]
@@ -186,8 +186,11 @@ def face_text(
     return FaceText(text, tuple(writer.numbers.values), tuple(writer.arrays), (*writer.computed, *writer.stored))
 
 
-class _Writer:
+class FaceWriter:
     """Generates the loops of one program; widths of stored values are checked in the audit, others when computed."""
+
+    unpacked = "states, parameters, transported, ends, _"
+    """Names of the arrays of a run."""
 
     def __init__(
         self,
@@ -202,13 +205,13 @@ class _Writer:
         self.numbers, self.narrow_products, self.ends = Numbers(), narrow_products, ends
         self.names = {name: f"v_{name}" for name in program.inputs} | self.numbers.tables(program)
         self.arrays: list[str] = []
-        self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
+        self.loads = [line for name in (*program.ports, *program.parameters) for line in self.load(name, constant)]
         final_values = {*program.after, *program.sends}
         self.computed = [name for name in program.names if name in bounded and name not in final_values]
         self.stored = [name for name in program.names if name in bounded and name in final_values]
         self.states = list(enumerate(program.states))
 
-    def _load(self, name: str, constant: Mapping[str, int]) -> list[str]:
+    def load(self, name: str, constant: Mapping[str, int]) -> list[str]:
         """Return the statements that load a port or a parameter."""
         if name == ARRIVAL:
             return [f"v_{name} = arrivals[x]"]
@@ -312,7 +315,7 @@ class _Writer:
     def function(self, name: str, others: str, begin: list[str], loop: list[str], end: list[str]) -> list[str]:
         """Return a function with a loop; call it after all loops are generated."""
         opened = [
-            "states, parameters, transported, ends, _ = arrays",
+            f"{self.unpacked} = arrays",
             "arrivals, before, result = row.arrivals, row.before, row.result",
             "axis, at, place, stride, n = run",
             "t = arrivals.dtype.type",

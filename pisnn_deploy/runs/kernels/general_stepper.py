@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.residues import sees_residues
 from pisnn_deploy.programs.neurons import LOW
 from pisnn_deploy.runs.kernels import general, places
-from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
-from pisnn_deploy.runs.kernels.faces import ANYWHERE, FaceText, begins_with, face_text, folded, values_of
+from pisnn_deploy.runs.kernels.compiled import Constants, bound, compiled_for
+from pisnn_deploy.runs.kernels.faces import ANYWHERE, FaceText, UnservedError, begins_with, face_text, folded, values_of
 from pisnn_deploy.runs.kernels.layers import LayerText, answering, layer_text
+from pisnn_deploy.runs.kernels.limited_text import CellText
 from pisnn_deploy.runs.kernels.limits import bounded_values, largest_of, limits_of
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import RunState
@@ -89,31 +91,56 @@ class Buffers(NamedTuple):
 class GeneralStepper(KernelStepper):
     """A run of any graph."""
 
-    arrays: Arrays
+    arrays: Any
+    """`Arrays`, and more where a limiter needs them."""
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
-        layers, population = graph.between_fields, graph.sole_channels
+        layers, population, answers = graph.between_fields, graph.sole_channels, self._answering(graph)
         values = values_of(graph, population)
         constant = {name: 0 for name in [folded(population.program)] if name}
-        of_faces = face_text(population, constant, bounded_values(graph, population), ends=ANYWHERE)
+        of_faces = self._text_of_faces(graph, population, constant)
         of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
+        of_answers = [self._text_of_answers(graph, each) for each in answers]
         kinds = list(dict.fromkeys(layer.text for layer in of_layers))
-        self._programs = (limits_of(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
+        texts: list[FaceText | LayerText | CellText] = [*of_layers, of_faces, *of_answers]
+        self._programs = (limits_of(graph), *_numbers(graph, [*layers, population, *answers], texts))
         self._layers_at = layers_at = places.layers_at(len(population.program.states))
-        self.kernels = bound(general, of_faces.text + answering(kinds), (("LAYERS", layers_at),))
+        text = "".join([of_faces.text, *(each.text for each in of_answers), answering(kinds)])
+        self.kernels = self._kernels_of(text, (("LAYERS", layers_at),), population)
         self.values, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
         size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
         low = parameters[of_faces.arrays.index(LOW)] if LOW in of_faces.arrays else np.zeros(size, np.int64)
-        self._tables = (*_tables(graph, [kinds.index(layer.text) for layer in of_layers]), _hearing(graph, low))
+        self._tables: tuple[Any, ...] = (
+            *_tables(graph, [kinds.index(layer.text) for layer in of_layers]),
+            _hearing(graph, low),
+        )
         states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
         self.arrays = Arrays(
             states, parameters, np.zeros(size, np.int64), self._tables[2].ends, np.zeros(size, np.int64)
         )
-        results = np.zeros((threads, layers_at + len(layers)), np.int64)
+        results = np.zeros((threads, layers_at + len(layers) + len(answers)), np.int64)
         arrivals, before = np.zeros((2, threads, places.TILE), np.int64)
-        self._buffers = Buffers(arrivals, before, results)
+        self._buffers: Any = Buffers(arrivals, before, results)
         self._counters = np.zeros(results.shape[1], np.int64)
+        self._completed(graph, population, of_answers)
         super().__init__(graph, start, steps, threads)
+
+    def _answering(self, graph: IntegerGraph) -> list[Population]:
+        """Populations that answer faces before they send."""
+        return []
+
+    def _text_of_faces(self, graph: IntegerGraph, faces: Population, constant: Mapping[str, int]) -> FaceText:
+        return face_text(faces, constant, bounded_values(graph, faces), ends=ANYWHERE)
+
+    def _text_of_answers(self, graph: IntegerGraph, answers: Population) -> CellText:
+        raise UnservedError(f"kernels do not support {answers.name}")
+
+    def _kernels_of(self, text: str, constants: Constants, faces: Population) -> SimpleNamespace:
+        """Compiled functions."""
+        return bound(general, text, constants)
+
+    def _completed(self, graph: IntegerGraph, faces: Population, of_answers: list[CellText]) -> None:
+        """Add what answers need to tables, arrays and buffers."""
 
     @property
     def mass(self) -> Integers:
@@ -140,7 +167,7 @@ class GeneralStepper(KernelStepper):
 
     @property
     def _layers(self) -> int:
-        return self._tables[0].first_unit.size - 1
+        return int(self._tables[0].first_unit.size - 1)
 
     def _size(self, layer: int) -> int:
         first = self._tables[0].first_unit
@@ -162,23 +189,30 @@ class GeneralStepper(KernelStepper):
         compiled_for(self.kernels.too_steep, *followed, self.values)
 
     def _advance(self, steps: int) -> bool:
-        followed = (self._tables, self._programs)
-        if self._pool is None:
-            state = (self.values, self._new, self.arrays, self._buffers, self._counters)
-            done = int(self.kernels.advance(*followed, *state, (steps, self._done() + steps == self._steps)))
-            if done % 2:
-                self.values, self._new = self._new, self.values
-        else:
-            for _ in range(steps):
-                self._one_shared()
-                if self._counters[places.FLAGS]:
-                    break
+        self._some(steps)
         if self._counters[places.FLAGS]:
             return False
-        if self.kernels.too_steep(*followed, self.values):
+        if self.kernels.too_steep(self._tables, self._programs, self.values):
             self._counters[places.FLAGS] = places.FLAG_RANGE
             return False
         return True
+
+    def _some(self, steps: int) -> None:
+        """Run PDE steps up to one with a flag."""
+        if self._pool is not None:
+            self._some_shared(steps)
+            return
+        state = (self.values, self._new, self.arrays, self._buffers, self._counters)
+        goal = (steps, self._done() + steps == self._steps)
+        if self.kernels.advance(self._tables, self._programs, *state, goal) % 2:
+            self.values, self._new = self._new, self.values
+
+    def _some_shared(self, steps: int) -> None:
+        """Run PDE steps up to one with a flag, with each phase shared by the threads."""
+        for _ in range(steps):
+            self._one_shared()
+            if self._counters[places.FLAGS]:
+                break
 
     def _one_shared(self) -> None:
         """Run one PDE step, with each phase shared by the threads."""
@@ -190,12 +224,7 @@ class GeneralStepper(KernelStepper):
             self._buffers,
         )
         kernels, holders = self.kernels, self._graph.sole_field.size
-        faces = self._graph.sole_channels.size
-        self._share(faces, lambda begin, end, at: kernels.hear(self._tables, arrays, begin, end))
-        self._share(
-            faces,
-            lambda begin, end, at: kernels.fire(*followed, values, arrays, buffers, begin, end, at),
-        )
+        self._send_shared()
         self._share(
             holders, lambda begin, end, at: kernels.collect(*followed, values, new, arrays, buffers, (begin, end), at)
         )
@@ -205,11 +234,18 @@ class GeneralStepper(KernelStepper):
         kernels.settle(new, buffers, self._counters)
         self.values, self._new = new, values
 
+    def _send_shared(self) -> None:
+        """Let all faces hear, fire and send."""
+        kernels, arrays, faces = self.kernels, self.arrays, self._graph.sole_channels.size
+        self._share(faces, lambda begin, end, at: kernels.hear(self._tables, arrays, begin, end))
+        fired = (self._tables, self._programs, self.values, arrays, self._buffers)
+        self._share(faces, lambda begin, end, at: kernels.fire(*fired, begin, end, at))
+
     def _share(self, rows: int, phase: Callable[[int, int, int], None]) -> None:
-        assert self._pool is not None
         shares = self._buffers.results.shape[0]
         cuts = [rows * share // shares for share in range(shares + 1)]
-        others = [self._pool.submit(phase, cuts[share], cuts[share + 1], share) for share in range(1, shares)]
+        parts = [] if self._pool is None else [(cuts[share], cuts[share + 1], share) for share in range(1, shares)]
+        others = [self._pool.submit(phase, *part) for part in parts if self._pool is not None]
         phase(cuts[0], cuts[1], 0)
         for other in others:
             other.result()
@@ -268,7 +304,7 @@ def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, i
 
 
 def _numbers(
-    graph: IntegerGraph, populations: list[Population], texts: list[FaceText | LayerText]
+    graph: IntegerGraph, populations: list[Population], texts: Sequence[FaceText | LayerText | CellText]
 ) -> tuple[Integers, Integers]:
     """Constants and width limits, with a row for each population."""
     numbers = np.zeros((len(texts), max(1, *(len(text.numbers) for text in texts))), np.int64)

@@ -8,11 +8,13 @@ import numpy as np
 
 from pisnn_deploy.graph.contract import RESIDUE
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.limiter import FULL_PORTS, SHORT_PORTS
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs import Operation, run
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import bounds
+from pisnn_deploy.programs.limiter import WHOLE
 from pisnn_deploy.programs.neurons import LOW
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels import places as place
@@ -85,7 +87,7 @@ def values_before_the_audit(
         reach = kernel.largest * mass + bias if port == ARRIVAL else mass
         if port == LOW:
             reach = kernel.largest * largest_limb(graph, faces)
-        inputs[port] = Interval(-reach, reach)
+        inputs[port] = Interval(0, WHOLE) if port in (*SHORT_PORTS, *FULL_PORTS) else Interval(-reach, reach)
     for state, after in zip(program.states, program.after, strict=True):
         reach = min(largest_of(graph, faces.name, faces.quantity(name)) for name in (state, after))
         inputs[state] = Interval(-reach, reach)
@@ -113,7 +115,12 @@ def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
 
 
 def fits_narrow(
-    graph: IntegerGraph, kernel: Kernel, limits: Integers, faces: Population, values: Mapping[str, Interval]
+    graph: IntegerGraph,
+    kernel: Kernel,
+    limits: Integers,
+    faces: Population,
+    values: Mapping[str, Interval],
+    summed: int = TILE,
 ) -> bool:
     """Whether every value of a step fits into 32 bits, before the audit checks it.
 
@@ -124,6 +131,8 @@ def fits_narrow(
     ----------
     values : mapping
         See `values_before_the_audit`.
+    summed : int
+        Number of packets that are summed in the kernels' word.
     """
     program = faces.program
     fire = [operation for operation in program.operations if operation.name == "fire"]
@@ -145,7 +154,7 @@ def fits_narrow(
         and potential + half <= WORD
         and mass + arriving <= WORD
         and 2 * mass <= WORD
-        and largest_of(graph, faces.name, faces.quantity(program.sends[0])) * TILE <= WORD
+        and largest_of(graph, faces.name, faces.quantity(program.sends[0])) * summed <= WORD
     )
 
 

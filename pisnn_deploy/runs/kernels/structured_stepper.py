@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -134,7 +135,8 @@ class StructuredStepper(KernelStepper):
         Whether to audit; False only in a benchmark of the audit's cost.
     """
 
-    arrays: Arrays
+    arrays: Any
+    """`Arrays`, and more with a limiter."""
 
     def __init__(
         self, graph: IntegerGraph, plan: Plan, start: RunState, steps: int, threads: int, *, audited: bool = True
@@ -144,15 +146,8 @@ class StructuredStepper(KernelStepper):
         self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
         self._limits[places.AUDITED] = int(audited)
         self._layers_at = places.layers_at(len(plan.short) + plan.sees)
-        constants = (
-            ("AXES", len(layout.shape)),
-            ("SEES", int(plan.sees)),
-            ("LIMBS", places.layers_at(len(plan.short))),
-            ("LAYERS", self._layers_at),
-        )
-        self.kernels = bound(structured, plan.text.text, constants)
-        widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
-        self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
+        self.kernels = self._kernels_of(plan, len(layout.shape))
+        self._programs = self._programs_of(graph, plan)
         self._now, self._new = (structured.Held(self._padded(graph, plan), self._limbs(plan)) for _ in range(2))
         self.arrays = self._arrays_of(graph, plan)
         self._buffers = self._buffers_of(layout)
@@ -174,13 +169,28 @@ class StructuredStepper(KernelStepper):
         word = np.int32 if self.narrow else np.int64
         return np.zeros(self._layout.size if plan.sees else 0, np.int16 if plan.short_limbs else word)
 
+    def _kernels_of(self, plan: Any, axes: int) -> SimpleNamespace:
+        """Compiled functions of a plan."""
+        constants = (
+            ("AXES", axes),
+            ("SEES", int(plan.sees)),
+            ("LIMBS", places.layers_at(len(plan.short))),
+            ("LAYERS", self._layers_at),
+        )
+        return bound(structured, plan.text.text, constants)
+
+    def _programs_of(self, graph: IntegerGraph, plan: Any) -> tuple[Integers, ...]:
+        """Limits, then constants and largest widths of the generated functions."""
+        widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
+        return self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64)
+
     def _padded(self, graph: IntegerGraph, plan: Plan) -> Values:
         lower, upper = int(plan.limits[places.LOWER]), int(plan.limits[places.UPPER])
         mass: Values = np.full(self._layout.size, min(max(0, lower), upper), np.int32 if self.narrow else np.int64)
         pad_values(graph, self._layout, mass)
         return mass
 
-    def _arrays_of(self, graph: IntegerGraph, plan: Plan) -> Arrays:
+    def _arrays_of(self, graph: IntegerGraph, plan: Any) -> Any:
         word, size = self.mass.dtype, (len(self._layout.shape), self._layout.size)
         parameters = []
         for values in plan.values.values():
@@ -194,7 +204,7 @@ class StructuredStepper(KernelStepper):
             np.zeros(graph.mesh.reservoirs, np.int64),
         )
 
-    def _buffers_of(self, layout: Layout) -> Buffers:
+    def _buffers_of(self, layout: Layout) -> Any:
         tables, word = self._tables, self.mass.dtype
         axes, front, slabs = len(layout.shape), layout.strides[0], tables.grid.slab_block.size - 1
         sizes = np.diff(tables.grid.block_start)
@@ -296,19 +306,22 @@ class StructuredStepper(KernelStepper):
             if done % 2:
                 self._now, self._new = self._new, self._now
             return done
-        slabs = range(1, self._buffers.results.shape[0])
         for step in range(steps):
             shared = (*followed, self._now, self._new, self.arrays, self._buffers)
-            sweep = partial(self.kernels.sweep, *shared)
-            others = [self._pool.submit(sweep, slab) for slab in slabs]
-            sweep(0)
-            for other in others:
-                other.result()
+            self._of_all_slabs(partial(self.kernels.sweep, *shared))
             flags = self.kernels.join(*shared, self._counters)
             self._now, self._new = self._new, self._now
             if flags:
                 return step + 1
         return steps
+
+    def _of_all_slabs(self, phase: Callable[[int], None]) -> None:
+        """Run a phase of all slabs, each on its thread, and wait for all of them."""
+        slabs = range(1, self._buffers.results.shape[0])
+        others = [] if self._pool is None else [self._pool.submit(phase, slab) for slab in slabs]
+        phase(0)
+        for other in others:
+            other.result()
 
     def _move_transported(self) -> None:
         self._moved += self._layout.gather(self.arrays.transported)
