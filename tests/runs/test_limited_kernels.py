@@ -189,6 +189,7 @@ def test_what_exceeds_its_width_stops_the_run(population: str, quantity: str) ->
     assert failures[0] == failures[1] and f"{population} {quantity} [" in failures[0]
 
 
+@pytest.mark.timeout(600)  # for compilation on a busy machine
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compiled_kernels_have_the_integers_of_the_reference(threads: int) -> None:
     graph = limited(oscillating_model(), (300,), "periodic", "positivity")
