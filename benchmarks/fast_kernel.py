@@ -72,10 +72,8 @@ def bandwidth(threads: int) -> float:
 def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
     """Bytes a cell that a step must move: each number of the state is read once and written once."""
     arrays = stepper.arrays
-    return 2 * (
-        stepper.mass.itemsize
-        + (sum(state.itemsize for state in arrays.states) + arrays.transported.itemsize) * faces / cells
-    )
+    of_face = int(sum(state.itemsize for state in arrays.states) + arrays.transported.itemsize)
+    return 2 * (stepper.mass.itemsize + of_face * faces / cells)
 
 
 @dataclass
