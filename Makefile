@@ -75,14 +75,16 @@ browser: ## install chromium for the tests of reports, from Debian's packages, i
 		chromium fonts-dejavu-core
 
 # Compilers and simulators of the machines that generated C is tested on.
-TARGETS := gcc clang arm-none-eabi-gcc qemu-system-arm riscv64-unknown-elf-gcc qemu-system-riscv32 avr-gcc simavr
-TARGET_PACKAGES := gcc clang gcc-arm-none-eabi qemu-system-arm gcc-riscv64-unknown-elf qemu-system-misc gcc-avr avr-libc simavr
+TARGETS := gcc clang arm-none-eabi-gcc qemu-system-arm riscv64-unknown-elf-gcc qemu-system-riscv32 avr-gcc simavr \
+	iverilog verilator g++ make yosys
+TARGET_PACKAGES := gcc clang gcc-arm-none-eabi qemu-system-arm gcc-riscv64-unknown-elf qemu-system-misc gcc-avr avr-libc simavr \
+	iverilog verilator g++ make yosys
 
-targets: ## install compilers, and simulators of microcontrollers, for the tests, from Debian's packages, if missing
+targets: ## install compilers, and simulators of microcontrollers and circuits, for the tests, from Debian's packages, if missing
 	@for program in $(TARGETS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
-		echo "The tests of generated C need$$missing; install them, for example with" \
+		echo "The tests of generated C and Verilog need$$missing; install them, for example with" \
 			"'sudo apt-get install $(TARGET_PACKAGES)'." >&2; \
 		exit 2; \
 	fi; \

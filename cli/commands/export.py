@@ -18,14 +18,19 @@ from pisnn_deploy.project.exports import ENDINGS, export
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File (default: NAME.onnx, .net or .nir); for lava, c and torch a folder (as NAME-c) or .zip.",
+    help="File (default: NAME.onnx, .net or .nir); for lava, c, torch and verilog a folder (as NAME-c) or .zip.",
 )
 @click.option(
     "--loop", is_flag=True, help="For onnx: take the number of PDE steps as an input `steps`, instead of doing one."
 )
+@click.option(
+    "--serial", is_flag=True, help="For verilog: run the neurons one after the other, instead of all at once."
+)
 @JSON
 @QUIET
-def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
+def command(
+    artifact: str, target: str, output: Path | None, loop: bool, serial: bool, as_json: bool, quiet: bool
+) -> None:
     """Export ARTIFACT (.pisnn), a checkpoint (.safetensors, .pt) or a model of the zoo to another format.
 
     \b
@@ -36,6 +41,7 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
       pisnn-deploy export heat.pisnn --to nir
       pisnn-deploy export heat.pisnn --to c -o heat_in_c
       pisnn-deploy export heat.pisnn --to torch -o heat_in_torch
+      pisnn-deploy export heat.pisnn --to verilog --serial -o heat_on_an_fpga
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
 
@@ -44,9 +50,10 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
     netx: the flux network, in lava-dl's layout.
     c: C99 without heap and floats, with a self-test (make -C heat_in_c test) and an audit of every step.
     torch: a module of int64 tensors, for batches and torch.export (python heat_in_torch/network.py tests itself).
+    verilog: a circuit, with a testbench that checks itself (make -C heat_on_an_fpga test).
     lava: a script that runs a graph of stock processes on plain lava-nc (python on_lava/run.py).
     """
-    facts = export(artifact, None, target, output, loop=loop)
+    facts = export(artifact, None, target, output, loop=loop, serial=serial)
     if as_json:
         print_json(facts)
     elif not quiet:

@@ -252,18 +252,25 @@ class CompiledArtifact:
         return tuple(outcomes_of(check_request(profiles, **options), self.graph, Path(name)))
 
     def export(
-        self, to: Literal["onnx", "netx", "nir", "lava"], output: str | PathLike[str], *, loop: bool = False
+        self,
+        to: Literal["onnx", "netx", "nir", "lava", "c", "torch", "verilog"],
+        output: str | PathLike[str],
+        *,
+        loop: bool = False,
+        serial: bool = False,
     ) -> dict[str, Any]:
         """Export the artifact to another format.
 
         Parameters
         ----------
         to : str
-            ``onnx``, ``netx``, ``nir`` or ``lava``.
+            ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch`` or ``verilog``.
         output : str or path
-            Output file; for ``lava`` a folder or a ``.zip`` file.
+            Output file; for ``lava``, ``c``, ``torch`` and ``verilog`` a folder or a ``.zip`` file.
         loop : bool
             Whether to add an input ``steps`` to an ONNX model, the number of PDE steps to run.
+        serial : bool
+            Whether Verilog runs the neurons one after the other.
 
         Returns
         -------
@@ -275,7 +282,7 @@ class CompiledArtifact:
         UsageError
             The format does not support the graph, or the file cannot be written.
         """
-        return export("artifact", self, to, Path(output), loop=loop)
+        return export("artifact", self, to, Path(output), loop=loop, serial=serial)
 
     @property
     def _rows(self) -> dict[str, str]:

@@ -22,11 +22,21 @@ from pisnn_deploy.verify import check_certificate
 
 Files = tuple[dict[str, bytes], dict[str, Any]]
 """Content of files by name, and facts for the user."""
-ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava", "c": "-c", "torch": "-torch"}
+ENDINGS = {
+    "onnx": ".onnx",
+    "netx": ".net",
+    "nir": ".nir",
+    "lava": "-lava",
+    "c": "-c",
+    "torch": "-torch",
+    "verilog": "-verilog",
+}
 """Ending of the default output name, by format."""
 
 
-def export(name: str, source: Source | None, to: str, output: Path | None, *, loop: bool = False) -> dict[str, Any]:
+def export(
+    name: str, source: Source | None, to: str, output: Path | None, *, loop: bool = False, serial: bool = False
+) -> dict[str, Any]:
     """Export a model or an artifact to another format.
 
     Parameters
@@ -36,12 +46,14 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     source : Source or None
         The artifact, if it was already read.
     to : str
-        ``onnx``, ``netx``, ``nir``, ``lava``, ``c`` or ``torch``.
+        ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch`` or ``verilog``.
     output : Path or None
-        File to write (for ``lava``, ``c`` and ``torch`` a folder or ``.zip``); by default in the current folder, named
-        after the model.
+        File to write (a folder or ``.zip`` for ``lava``, ``c``, ``torch`` and ``verilog``); by default in the current
+        folder, named after the model.
     loop : bool
         Write an ONNX model that runs the number of PDE steps given as an input.
+    serial : bool
+        Write Verilog that runs the neurons one after the other.
 
     Returns
     -------
@@ -57,6 +69,8 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
         raise UsageError(f"`to` {to!r}: expected one of {', '.join(ENDINGS)}")
     if loop and to != "onnx":
         raise UsageError("`loop`: needs `to` onnx")
+    if serial and to != "verilog":
+        raise UsageError("`serial`: needs `to` verilog")
     named = Path(Path(name).name)
     path = output or named.with_name(f"{named.stem}{ENDINGS[to]}")
 
@@ -74,6 +88,8 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
         return _write_files(name, "lava", path, lambda: _lava_files(graph_of_one_field()))
     if to == "c":
         return _write_files(name, "c", path, lambda: _c_files(graph()))
+    if to == "verilog":
+        return _write_files(name, "verilog", path, lambda: _verilog_files(graph(), serial))
     if to == "torch":
         return _write_files(name, "torch", path, lambda: _torch_files(graph()))
     check_outputs([path], [name])
@@ -109,6 +125,16 @@ def _c_files(source: Source) -> Files:
     _require_proved(source.graph)
     parts = plan(source.graph)
     return c_files(parts, source.sha256), memory(parts)
+
+
+def _verilog_files(source: Source, is_serial: bool) -> Files:
+    from pisnn_deploy.formats.c.plan import plan
+    from pisnn_deploy.formats.verilog.parallel import PARALLEL
+    from pisnn_deploy.formats.verilog.serial import SERIAL
+    from pisnn_deploy.formats.verilog.writer import verilog_files
+
+    _require_proved(source.graph)
+    return verilog_files(plan(source.graph), source.sha256, SERIAL if is_serial else PARALLEL), {}
 
 
 def _torch_files(source: Source) -> Files:

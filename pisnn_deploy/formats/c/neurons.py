@@ -61,7 +61,7 @@ def program_tables(plan: Plan) -> Iterator[str]:
 def _program_tables(neurons: Neurons, sides: Sides) -> Iterator[tuple[str, list[str]]]:
     """Names and lines of the tables and parameters that a program needs."""
     kept = {*neurons.stored, *(value for _, value in _audited(neurons))}
-    _, needed = _needed(neurons.population.program, kept)
+    _, needed = needed_operations(neurons.population.program, kept)
     for table in neurons.population.program.tables:
         if table.name in needed:
             name = f"{neurons.tables}_{table.name}"
@@ -99,7 +99,7 @@ def _neuron(neurons: Neurons, call: Call, sides: Sides) -> Iterator[str]:
     program, word = neurons.population.program, neurons.widths.word
     kept = [(array, value) for value, arrays in neurons.stored.items() for array in arrays]
     seen = _audited(neurons)
-    operations, needed = _needed(program, {value for _, value in (*kept, *seen)})
+    operations, needed = needed_operations(program, {value for _, value in (*kept, *seen)})
     tables = {table.name: f"{neurons.tables}_{table.name}" for table in program.tables}
     taken = {*tables.values(), *(array.name for array in neurons.arrays), call.name}
     prefix = "x_" if (KEYWORDS | taken) & {*program.names} else ""
@@ -137,7 +137,7 @@ def _inputs(neurons: Neurons, sides: Sides) -> dict[str, str]:
     return inputs
 
 
-def _needed(program: Program, results: Iterable[str]) -> tuple[list[Operation], set[str]]:
+def needed_operations(program: Program, results: Iterable[str]) -> tuple[list[Operation], set[str]]:
     """Operations on which some values depend, and the names that they read or define."""
     needed = set(results)
     operations = []
@@ -213,7 +213,7 @@ class Fired:
 def holders(plan: Plan, part: Holders) -> Iterator[str]:
     """Functions that add what arrives at cells and at ledgers."""
     matrix, _ = joint(part.reads, part.field.size)
-    read = _read_arrays(plan, part.reads)
+    read = read_arrays(plan, part.reads)
     for array, first in part.parts:
         if array.size:
             type_ = type_to_add(array, read, matrix)
@@ -235,7 +235,8 @@ def type_to_add(array: Array, read: Iterable[Array], matrix: Rows) -> str:
     return "int32_t" if most < 1 << WORD - 1 and array.bounds.bits <= WORD else "int64_t"
 
 
-def _read_arrays(plan: Plan, reads: Iterable[Reads]) -> list[Array]:
+def read_arrays(plan: Plan, reads: Iterable[Reads]) -> list[Array]:
+    """Array with the values that each connection reads."""
     return [_array(plan, part) for part in reads]
 
 
@@ -253,7 +254,7 @@ def visits(plan: Plan, name: str, size: int, reads: Sequence[Reads], call: Call,
     """Function that calls another for each neuron, with the sums of what arrives at its ports."""
     reads = tuple(reads)
     matrix, ends = joint(reads, size)
-    arrays = _read_arrays(plan, reads)
+    arrays = read_arrays(plan, reads)
     parts = layout(matrix, ends, MOST_NESTS)
     rest = parts.rest
     yield from _rest_tables(reads, rest, prefix) if rest.size else ()
