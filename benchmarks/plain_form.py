@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.populations import Population
@@ -44,7 +45,12 @@ def _operation(operation: Operation, numbers: dict[str, int]) -> str:
     return _joined(["do", operation.name, *values, *operation.operands[len(values) :]])
 
 
-def plain_form(graph: IntegerGraph, name: str) -> str:
+def neuron_numbers(graph: IntegerGraph) -> dict[str, int]:
+    """Number of the first neuron of each population in a plain form; those that ask end with a question mark."""
+    return _PlainForm(graph).neurons
+
+
+def plain_form(graph: IntegerGraph, name: str, masses: list[int] | None = None) -> str:
     """Write the plain form of a graph.
 
     Parameters
@@ -53,13 +59,16 @@ def plain_form(graph: IntegerGraph, name: str) -> str:
         Well formed, with bounds; meant for small meshes, because each neuron is written by itself.
     name : str
         A word that the checker's answer begins with.
+    masses : list of int, optional
+        Of all holders: the checker first prints what each neuron sends in a step from these masses, a neuron a line.
 
     Returns
     -------
     str
         Lines of text.
     """
-    return "\n".join([f"artifact {name}", *_PlainForm(graph).lines(), "end", ""])
+    stepped = [] if masses is None else [f"step {_joined(masses)}"]
+    return "\n".join([f"artifact {name}", *_PlainForm(graph).lines(), *stepped, "end", ""])
 
 
 class _PlainForm:
@@ -69,13 +78,13 @@ class _PlainForm:
         self._declared = {(b.population, b.quantity): b for b in graph.bounds}
         try:
             self._ranges: Spread = intervals(graph)
-        except Unbounded:
+        except (Unbounded, PisnnError, ValueError, IndexError):  # no hints then
             self._ranges = {key: (b.lower, b.upper) for key, b in self._declared.items()}
         self._asks = {f"{name}?": asking for name, asking in graph.order.asking.items()}
         depths = {**graph.order.depths, **{f"{name}?": depth for name, depth in graph.order.asks_at.items()}}
         order = sorted(depths, key=lambda each: depths[each])
         self._order = [each for each in order if each not in graph.holders]
-        self._neurons = _firsts((each, graph.size(each.removesuffix("?"))) for each in self._order)
+        self.neurons = _firsts((each, graph.size(each.removesuffix("?"))) for each in self._order)
         self._edges: dict[tuple[int, int], int] = {}
 
     def lines(self) -> Iterator[str]:
@@ -199,7 +208,7 @@ class _PlainForm:
                         yield from self._slopes(folding, neuron * graph.mesh.faces // graph.size(own), synapse, neuron)
             for state in asked:
                 number = graph.population(own).program.states.index(state)
-                yield from ("port", f"synapse 0 states {number} 1 {self._neurons[own] + neuron}")
+                yield from ("port", f"synapse 0 states {number} 1 {self.neurons[own] + neuron}")
             yield from (f"parameter {values[neuron]}" for values in parameters)
             yield from (f"start {values[neuron]}" for values in starts)
 
@@ -220,11 +229,11 @@ class _PlainForm:
             return "masses", self._holders[source]
         if source == target:
             state = graph.heard_again[source, synapse.output]
-            return f"states {graph.population(source).program.states.index(state)}", self._neurons[source]
+            return f"states {graph.population(source).program.states.index(state)}", self.neurons[source]
         asking = graph.order.asking.get(source)
         if asking is not None and synapse.output in asking.outputs and target in graph.order.answers:
-            return f"sent {asking.outputs.index(synapse.output)}", self._neurons[f"{source}?"]
-        return f"sent {synapse.output}", self._neurons[source]
+            return f"sent {asking.outputs.index(synapse.output)}", self.neurons[f"{source}?"]
+        return f"sent {synapse.output}", self.neurons[source]
 
     def _rows(self, synapse: Synapse, target: str) -> list[str]:
         """A line for each target neuron; empty for one without connections."""

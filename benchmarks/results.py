@@ -282,7 +282,7 @@ def overview(everything: dict[str, Results]) -> str:
         "exact moments: [residues.md](residues.md). Triangles, tetrahedra and materials: [meshes.md](meshes.md). "
         "Laws: [laws.md](laws.md), [trained ones](trained_laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
-        "[fuzzing.md](fuzzing.md).",
+        "[fuzzing.md](fuzzing.md). Mutants before two checkers: [mutants.md](mutants.md).",
         "",
         "Made by `make results`. Each baseline was trained once, on one core.",
     ]

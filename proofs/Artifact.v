@@ -17,7 +17,8 @@ Definition adds (a : artifact) : bool :=
   Nat.eqb (length (holders a)) (length (route a)) && forallb only_adds (holders a)
   && forallb (forallb (fun s => forallb (fun e => is_whole (fst s) (fst e)) (snd s))) (route a).
 Definition joined (a : artifact) : bool := routed (rows_of a) (ends a) (sets a).
-Definition bounded (a : artifact) : bool := checked (masses a) (edges a) (neurons a) && begins (neurons a) (starts a).
+Definition bounded (a : artifact) : bool :=
+  forallb reasonable (masses a) && (checked (masses a) (edges a) (neurons a) && begins (neurons a) (starts a)).
 Definition wide_enough (a : artifact) : bool :=
   forallb (fun w => fits (snd w) (fst w)) (widths a) && forallb (fun c => within (fst c) (snd c)) (covered a).
 Definition accepts (a : artifact) : bool := adds a && joined a && bounded a && wide_enough a.
@@ -61,7 +62,7 @@ Theorem accepted_bounds_hold : forall a steps, accepts a = true ->
   every_limit (neurons a) (starts a) steps ->
   every_step (fun values => Forall2 good (neurons a) values) (neurons a) (starts a) steps.
 Proof.
-  intros a steps A. unfold accepts, bounded in A. repeat rewrite andb_true_iff in A. destruct A as [[_ [C B]] _].
+  intros a steps A. unfold accepts, bounded in A. repeat rewrite andb_true_iff in A. destruct A as [[_ [_ [C B]]] _].
   intros M L. exact (bounds_hold (masses a) (edges a) (neurons a) C steps (starts a) (begins_sound _ _ B) M L).
 Qed.
 

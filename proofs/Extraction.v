@@ -5,5 +5,5 @@ Require Import Pisnn.Programs Pisnn.Spans Pisnn.Analysis Pisnn.Rows Pisnn.Conser
 Require Import ExtrOcamlBasic.
 Require Extraction.
 Extraction Language OCaml.
-Extraction "checker.ml" accepts adds joined wide_enough bounded flaw begins run analyse bound described kept passed
+Extraction "checker.ml" accepts adds joined wide_enough bounded flaw reasonable begins step pick run analyse bound described kept passed
   Z.div_eucl Z.mul Z.add Z.opp.

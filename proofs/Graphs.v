@@ -82,12 +82,16 @@ Definition keeps (cases : list (list known)) (n : neuron) : bool :=
 Definition as_declared (cases : list (list known)) (n : neuron) : bool :=
   forallb (fun e => within (bound cases (fst e)) (snd e)) (declared n).
 
+(* A range of a word that is not empty, so that nothing is accepted because its window allows no masses at all. *)
+Definition reasonable (s : span) : bool := within s word && (fst s <=? snd s).
+
 (* The ranges that a neuron sends, where its bounds hold. *)
 Definition judge (masses : list span) (edges : list edge) (states sent : list (list span)) (n : neuron) :
   option (list span) :=
   let heard := map (port_span masses edges states sent) (ports n) in
-  if forallb port_allowed (ports n) && forallb (fun s => within s word) heard then
+  if forallb port_allowed (ports n) && forallb reasonable heard then
     match analyse (program n) (described 0 (heard ++ own n ++ map (fun z => (z, z)) (parameters n))) with
+    | Some [] => None
     | Some cases => if keeps cases n && as_declared cases n then Some (map (bound cases) (sends n)) else None
     | None => None
     end
@@ -204,9 +208,10 @@ Lemma judge_sound : forall masses states sent mass_spans edges own_spans sent_sp
 Proof.
   intros masses states sent ms edges os ss n mine spans M E S T O J L values. unfold judge in J.
   set (heard := map (port_span ms edges os ss) (ports n)) in *.
-  destruct (forallb port_allowed (ports n) && forallb (fun s => within s word) heard) eqn:W; [|discriminate J].
+  destruct (forallb port_allowed (ports n) && forallb reasonable heard) eqn:W; [|discriminate J].
   apply andb_true_iff in W as [W _]. rewrite forallb_forall in W.
-  destruct (analyse (program n) _) as [cases|] eqn:A; [|discriminate J].
+  destruct (analyse (program n) _) as [[|case others]|] eqn:A; [discriminate J| |discriminate J].
+  set (cases := case :: others) in *.
   destruct (keeps cases n && as_declared cases n) eqn:K; [|discriminate J]. injection J as <-.
   apply andb_true_iff in K as [K D].
   destruct (analyse_sound _ (inputs masses states sent n mine) _ _ A) as [c [C R]]; [|assumption|].

@@ -69,12 +69,18 @@ let judged name a =
     (if wide_enough a then [] else ["widths"]);
     (match flaw a.masses a.edges (List.map (fun n -> n.own) a.neurons) a.neurons [] with
       | None -> [] | Some n -> ["bounds of neuron " ^ string_of_int (int_of_nat n)]);
+    (if List.for_all reasonable a.masses then [] else ["window"]);
     (if begins a.neurons a.starts then [] else ["starts"]) ] in
   if accepts a <> (failed = []) then failwith "the parts differ from the whole";
   print_endline (name ^ (if failed = [] then " accepted" else " refused: " ^ String.concat ", " failed))
 
+(* What each neuron sends in a step from the starts. *)
+let stepped masses neurons starts =
+  let values = step (fun n -> masses.(int_of_nat n)) starts neurons starts [] in
+  List.iter2 (fun n v -> print_endline (String.concat " " (List.map shown (pick v n.sends)))) neurons values
+
 let check () =
-  let name = ref "" and programs = Hashtbl.create 16 and shared = ref None in
+  let name = ref "" and stepping = ref None and programs = Hashtbl.create 16 and shared = ref None in
   let masses = ref [] and edges = ref [] and cells = ref [] and widths = ref [] and covered = ref [] in
   let holders = ref [] and route = ref [] and ends = ref [] and sets = ref [] in
   let program () = Option.get !shared and cell () = List.hd !cells in
@@ -111,13 +117,16 @@ let check () =
     | "route" :: e :: words -> route := ((number e, row words) :: List.hd !route) :: List.tl !route
     | ["packet"; s; t] -> ends := (count s, count t) :: !ends
     | "set" :: numbers -> sets := List.map count numbers
+    | "step" :: words -> stepping := Some (Array.of_list (List.map number words))
     | ["end"] ->
       let cells = List.rev !cells in
       let neuron c = { ports = List.rev_map (fun (s, l) -> { synapses = List.rev s; slopes = l }) c.heard;
         own = c.shared.states; parameters = c.fixed; program = c.shared.code; after = c.shared.next;
         sends = c.shared.out; declared = c.shared.bounds } in
-      judged !name { masses = List.rev !masses; edges = List.rev !edges; neurons = List.map neuron cells;
-        starts = List.map (fun c -> c.first) cells; widths = !widths; covered = !covered; holders = List.rev !holders;
+      let neurons = List.map neuron cells and starts = List.map (fun c -> c.first) cells in
+      Option.iter (fun masses -> stepped masses neurons starts) !stepping;
+      stepping := None;
+      judged !name { masses = List.rev !masses; edges = List.rev !edges; neurons; starts; widths = !widths; covered = !covered; holders = List.rev !holders;
         route = List.rev !route; ends = List.rev !ends; sets = !sets }
     | [] -> ()
     | words -> failwith ("unknown line " ^ String.concat " " words) in
