@@ -159,6 +159,7 @@ results: setup ## measure the zoo and its baselines for docs/results (100 minute
 	$(BIN)/python -m benchmarks.residues
 	$(MAKE) --no-print-directory proofs
 	$(BIN)/python -m benchmarks.mutants
+	$(BIN)/python -m benchmarks.goals_of_accuracy
 	$(BIN)/python -m benchmarks.results
 
 # atheris has wheels for these Pythons alone. One that makes environments goes before one that does not yet.

@@ -280,6 +280,7 @@ def overview(everything: dict[str, Results]) -> str:
         "[of laws](limited_laws.md). Lava's own processes: "
         "[stock.md](stock.md). Orders of convergence: [convergence.md](convergence.md). Residues that are seen, and "
         "exact moments: [residues.md](residues.md). Triangles, tetrahedra and materials: [meshes.md](meshes.md). "
+        "All goals of accuracy: [goals_of_accuracy.md](goals_of_accuracy.md). "
         "Laws: [laws.md](laws.md), [trained ones](trained_laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
         "[fuzzing.md](fuzzing.md). Mutants before two checkers: [mutants.md](mutants.md).",

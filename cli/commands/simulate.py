@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pisnn_deploy.cli.run_result import result_rows
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import require
+from pisnn_deploy.graph.artifact import Artifact
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import MOST_STEPS
@@ -135,20 +137,21 @@ def command(
 
         draw_run(plot, graph, run, simulation.reference)
     if page is not None:
-        from pisnn_deploy.report.web_page import Report, write_report
-
-        words = command_line(context), versions(run.backend)
-        write_report(
-            page,
-            Report(
-                graph, run, result, simulation.exact, source.sha256, source.provenance, *words, simulation.plausible
-            ),
-        )
+        _write_page(page, simulation, source, result, command_line(context))
     if as_json:
         print_json(result)
     elif not quiet:
         print_table(f"{graph.spec.name} on {run.backend}", result_rows(graph, run, result, simulation.plausible))
     _judge(simulation, strict=strict)
+
+
+def _write_page(
+    page: Path, simulation: Simulation, source: Artifact, result: Mapping[str, Any], command_words: str
+) -> None:
+    from pisnn_deploy.report.web_page import Report, write_report
+
+    run, origin = simulation.run, (source.sha256, source.provenance, command_words, versions(simulation.run.backend))
+    write_report(page, Report(simulation.graph, run, result, simulation.exact, *origin, simulation.plausible))
 
 
 def _judge(simulation: Simulation, *, strict: bool) -> None:

@@ -118,15 +118,10 @@ def integers_of(floating: Floating, options: CompileOptions, report: Report = si
 def best_integers(floating: Floating, options: CompileOptions, report: Report = silent) -> Trial:
     """Quantise, search for better integers, and let faces see residues if it pays.
 
-    Parameters
-    ----------
-    report : callable
-        As for `run_passes`.
-
     Raises
     ------
     CompileError
-        A pass refused the graph, whatever its quantum.
+        As for `integers_of`.
     """
     trial = better_threshold(floating, options, integers_of(floating, options, report), report)
     trial = better_kernel(floating, options, trial, report)

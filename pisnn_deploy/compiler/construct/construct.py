@@ -82,6 +82,22 @@ def construct(
         A term that no fixed-point program computes within its words; names the term and the place. Or the law is to be
         trained and there are no fluxes, or they are for another mesh.
     """
+    first = _first_plan(spec, shape, multiplies, word, trained)
+    if (
+        spec.scheme == "auto"
+        and first.scheme == "muscl"
+        and multiplies
+        and is_resolved(spec, first.law, first.grid.shape)
+    ):
+        with contextlib.suppress(UsageError):  # derivatives of a flux may need more than the flux itself
+            return _as_fine_as_fits(spec, replace(first, scheme="taylor"))
+    return _as_fine_as_fits(spec, first)
+
+
+def _first_plan(
+    spec: LawSpec, shape: tuple[int, ...], multiplies: bool, word: int, trained: TrainedFluxes | None
+) -> Plan:
+    """The plan of the first attempt, with the finest quanta."""
     law = spec.parsed().numeric()
     periodic = tuple(
         spec.conditions[pair[0]][law.fields[0]].kind == "periodic" for pair in SIDE_NAMES[: law.dimensions]
@@ -91,7 +107,7 @@ def construct(
     grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
     speeds = characteristic_speeds(spec.states())
     time = _clock(spec, law, grid, speeds, trained)
-    first = Plan(
+    return Plan(
         law,
         grid,
         spec.range,
@@ -106,10 +122,6 @@ def construct(
         word,
         trained=trained,
     )
-    if spec.scheme == "auto" and first.scheme == "muscl" and multiplies and is_resolved(spec, law, grid.shape):
-        with contextlib.suppress(UsageError):  # derivatives of a flux may need more than the flux itself
-            return _as_fine_as_fits(spec, replace(first, scheme="taylor"))
-    return _as_fine_as_fits(spec, first)
 
 
 def _as_fine_as_fits(spec: LawSpec, first: Plan) -> IntegerGraph:

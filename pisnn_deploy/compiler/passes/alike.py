@@ -108,22 +108,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     capacity = float(graph.capacity.min())
     rates = graph.conductance / capacity
     drop = _largest_drop(mesh, limits)
-    best: tuple[float, int, Integers, int] | None = None
-    for exponent in range(2, LARGEST_EXPONENT + 1):
-        conductance = _conductances(mesh, rates, exponent)
-        worth = 0.0 if conductance is None else 0.5 * float((drop / conductance).max())
-        if not graph.has_own_materials:
-            conductance = _few_conductances(mesh, rates, exponent)
-            worth = 0.0 if conductance is None else _rounded_by(conductance, rates, drop)
-        if conductance is None:
-            continue
-        fits = _quantum_exponent(conductance, drop, limits, exponent, state_bits)
-        finest = min(fits, FINEST_QUANTUM_EXPONENT if not worth else -math.ceil(math.log2(worth)))
-        if fits >= 0 and (best is None or 2.0**-finest + worth < best[0]):
-            best = 2.0**-finest + worth, exponent, conductance, finest
-    if best is None:
-        raise _refusal(graph, rates, limits, state_bits, pass_name)
-    _, exponent, conductance, finest = best
+    exponent, conductance, finest = _cheapest(graph, rates, limits, state_bits, pass_name)
     quantum = 2.0**-finest
     reservoirs = np.rint(graph.reservoirs / quantum).astype(np.int64)
     bias = np.zeros(mesh.faces, np.int64)
@@ -156,6 +141,31 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
         quantisation=Quantisation(0, None, None),
         materials=graph.materials,
     )
+
+
+def _cheapest(
+    graph: TwoPointGraph, rates: Field, limits: OperatingRange, state_bits: int, pass_name: str
+) -> tuple[int, Integers, int]:
+    """Threshold exponent, conductances and exponent of the quantum that cost least together."""
+    mesh = graph.mesh.grid
+    assert mesh is not None
+    drop = _largest_drop(mesh, limits)
+    best: tuple[float, int, Integers, int] | None = None
+    for exponent in range(2, LARGEST_EXPONENT + 1):
+        conductance = _conductances(mesh, rates, exponent)
+        worth = 0.0 if conductance is None else 0.5 * float((drop / conductance).max())
+        if not graph.has_own_materials:
+            conductance = _few_conductances(mesh, rates, exponent)
+            worth = 0.0 if conductance is None else _rounded_by(conductance, rates, drop)
+        if conductance is None:
+            continue
+        fits = _quantum_exponent(conductance, drop, limits, exponent, state_bits)
+        finest = min(fits, FINEST_QUANTUM_EXPONENT if not worth else -math.ceil(math.log2(worth)))
+        if fits >= 0 and (best is None or 2.0**-finest + worth < best[0]):
+            best = 2.0**-finest + worth, exponent, conductance, finest
+    if best is None:
+        raise _refusal(graph, rates, limits, state_bits, pass_name)
+    return best[1:]
 
 
 def differences(mesh: FaceMesh, conductance: Integers, inputs: int) -> Connections:
