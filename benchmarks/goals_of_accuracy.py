@@ -21,6 +21,7 @@ import yaml
 import pisnn_deploy as pd
 from benchmarks import burgers, limiter, meshes, residues
 from benchmarks.common import BUILD, PAGES, line, page_parser, publish, table
+from benchmarks.parts import shapes
 from benchmarks.parts.zoo import compiled, horizon_steps, relative_l2
 from pisnn_deploy.compiler import LowerTwoPoint
 from pisnn_deploy.laws.spec import LawSpec
@@ -157,26 +158,20 @@ def of_stretched() -> Iterator[Row]:
 
 
 def of_refinements() -> Iterator[Row]:
-    """Orders on three refinements."""
-    plate = {
-        "hole": lambda x: np.hypot(x[:, 0] - 1, x[:, 1] - 0.5) < 0.3,
-        "ends": lambda x: (x[:, 0] < 1e-9) | (x[:, 0] > 2 - 1e-9),
-    }
-    rows = [*map(cells, meshes.convergence(meshes.plate, meshes.COUNTS_OF_PLATE, plate, {"hole": 1.0, "ends": 0.0}))]
-    for name, column in (("floats", 2), ("integers", 3)):
-        order = float(rows[-1][column])
+    """Orders of the last of three refinements."""
+    for name, shape, counts in (
+        ("plate with a hole", shapes.plate, meshes.COUNTS_OF_PLATE),
+        ("L-shaped domain, uniform", shapes.bend, meshes.COUNTS_OF_BEND),
+        ("L-shaped domain, finer at the corner", shapes.graded, meshes.COUNTS_OF_BEND),
+    ):
+        rows = [*map(cells, meshes.convergence(shape, counts, *shapes.sides_of(shape)))]
+        order, floats = float(rows[-1][3]), rows[-1][2]
         yield goal(
-            f"plate with a hole, {name}: error falls as h^2 (order at least 1.8)",
-            f"order {order:.2f}, error {rows[-2][column]}",
+            f"{name}: error falls as h^2 (order at least 1.8)",
+            f"order {order:.2f} (floats {floats}), error {rows[-2][3]}",
             order >= 1.8,
             SCRIPT,
         )
-    bend = {"bottom": lambda x: x[:, 0] > 2 - 1e-9, "top": lambda x: x[:, 1] > 2 - 1e-9}
-    rows = [*map(cells, meshes.convergence(meshes.bend, meshes.COUNTS_OF_BEND, bend, {"bottom": 1.0, "top": 0.0}))]
-    order = float(rows[-1][3])
-    yield goal(
-        "L-shaped domain: error falls as h^2 (its corner allows h^(4/3))", f"order {order:.2f}", order >= 1.8, SCRIPT
-    )
 
 
 def of_cube() -> Iterator[Row]:
