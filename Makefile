@@ -147,6 +147,7 @@ results: setup ## measure the zoo and its baselines for docs/results (100 minute
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.faults_of_kinds
+	$(BIN)/python -m benchmarks.invariance
 	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.limited_laws
 	$(BIN)/python -m benchmarks.meshes
