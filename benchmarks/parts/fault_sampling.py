@@ -37,7 +37,7 @@ def _state(place: str) -> _Draw:
         owner = _owner(graph, place, generator)
         index = _below(generator, graph.size(owner))
         bit = _below(generator, word_bits(graph, place, index, owner))
-        return Fault("flip", place, index, step, _phase(graph, generator), bit=bit, of=owner)
+        return Fault("flip", place, index, step, _phase(graph, generator), bit=bit, of=_named(graph, place, owner))
 
     return draw
 
@@ -64,7 +64,9 @@ def _packet(kind: Kind) -> _Draw:
         (channels,) = (channels for channels in graph.channels if channels.population == owner)
         holders = channels.source_holder if end == "source" else channels.target_holder
         other = _below(generator, graph.size(holders)) if kind == "misroute" else 0
-        return Fault(kind, "packet", face, step, end=end.item(), delay=delay, other=other, of=owner)
+        return Fault(
+            kind, "packet", face, step, end=end.item(), delay=delay, other=other, of=_named(graph, "packet", owner)
+        )
 
     return draw
 
@@ -87,6 +89,11 @@ def _owner(graph: IntegerGraph, place: str, generator: np.random.Generator) -> s
     """Any population that has a state or sends packets; nothing is drawn where there is only one."""
     known = owners(graph, place)
     return known[0] if len(known) == 1 else known[_below(generator, len(known))]
+
+
+def _named(graph: IntegerGraph, place: str, owner: str) -> str:
+    """Name of a population in a specification, which leaves out the only one."""
+    return owner if len(owners(graph, place)) > 1 else ""
 
 
 def _phase(graph: IntegerGraph, generator: np.random.Generator) -> int:
