@@ -64,8 +64,8 @@ HEAD = """# Invariance of the zoo
 
 `pisnn-deploy verify --invariance` runs an artifact under every transformation that must not change an integer, and
 compares masses, ledgers, packets, currents and residues of every PDE step with those of the reference, for equality.
-Here the zoo does so on small meshes, {steps} PDE steps each, on the backends {backends}: {count:,} integers, of which
-{different} differ.
+Here the zoo does so on small meshes, {steps} PDE steps each, on the backends {backends}: {count:,} integers, of
+which {different} differ.
 
 """
 
@@ -115,7 +115,8 @@ def page(results: Mapping[str, Sequence[Row]]) -> str:
             if row.verdict != EQUAL:
                 reasons[re.sub(r": (packet|state).*", "", row.detail)].add(kind)
     text += "\n\n## Why some do not apply\n\n"
-    return text + "\n".join(f"* {', '.join(sorted(kinds))}: {reason}" for reason, kinds in reasons.items()) + "\n"
+    text += "\n".join(f"* {', '.join(sorted(kinds))}: {reason}" for reason, kinds in reasons.items())
+    return f"{text}\n\nMade by `python -m benchmarks.invariance`.\n"
 
 
 def main() -> int:
