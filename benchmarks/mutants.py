@@ -19,7 +19,7 @@ from benchmarks.common import BUILD, PAGES, ROOT, line, page_parser, publish, ta
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from mutants import ARTIFACTS, KINDS, Verdict, disagreement, judged
+from mutants import ARTIFACTS, CRASH, KINDS, Verdict, disagreement, judged
 
 PAGE = PAGES / "mutants.md"
 SLOW = {"floor", "floor and ceiling", "Lava's processes", "law: Gray-Scott"}
@@ -109,6 +109,9 @@ def page(verdicts: dict[str, list[Verdict]]) -> str:
         "",
         f"Mutants that `verify` accepts and the extracted checker refuses: {len(only)}.",
         *(f"* {verdict.kind}, {verdict.where}: {disagreement(verdict)}" for verdict in only[:20]),
+        "",
+        "Mutants on which `verify` itself fails, with an error instead of a finding (counted as refused): "
+        f"{sum(CRASH in verdict.refusals for verdict in every)}.",
         "",
         "Mutants of which `verify` alone refuses a bound or a route that a plain form has:",
         f"{sum(alone.values())}. Here the extracted checker proves more: it bounds each neuron by itself and by cases,",

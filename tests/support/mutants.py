@@ -97,6 +97,10 @@ def of_kind(where: str) -> str:
 KINDS = ("routes", "weights", "widths", "bounds", "boxes and rows", "runs", "fields", "tables", "programs", "meaning")
 
 
+CRASH = "crash"
+"""Stands for a claim where `verify` itself fails on a mutant."""
+
+
 class Mutator:
     """Changes one number, word or line of an artifact, and seals it again.
 
@@ -212,7 +216,10 @@ def judged(name: str, count: int, seed: int, folder: Path) -> list[Verdict]:
         except PisnnError:
             verdict.is_read = False
             continue
-        verdict.refusals = {f.claim: f.text for f in check_certificate(read.graph, read.altered) if not f.holds}
+        try:
+            verdict.refusals = {f.claim: f.text for f in check_certificate(read.graph, read.altered) if not f.holds}
+        except (ArithmeticError, LookupError, ValueError) as error:
+            verdict.refusals = {CRASH: repr(error)}
         try:
             texts.append(plain_form(read.graph, str(len(texts))))
         except (PisnnError, ValueError, LookupError) as error:
