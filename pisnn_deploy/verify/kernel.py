@@ -226,8 +226,9 @@ class Kernel:
             for state, after in program.after.items():
                 low, high = hulls[after]
                 is_kept = states[state][0] <= low <= high <= states[state][1]
-                need(is_kept, f"widths: state {state} of {name} may leave its bound", 1)
-                states[state] = min(low, 0), max(high, 0)
+                need(is_kept or self.is_loose, f"widths: state {state} of {name} may leave its bound", 1)
+                if is_kept:  # else its bound is left to the checker, with that of the value that it becomes
+                    states[state] = min(low, 0), max(high, 0)
         if "drive" not in hulls and (name, "drive") in self.open:  # the bound of what a late input becomes
             hulls["drive"] = hulls[next(iter(program.after.values()))]
         for value in hulls.keys() - set(program.parameters):

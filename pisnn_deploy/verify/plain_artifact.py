@@ -165,6 +165,8 @@ def intervals(program: Any, inputs: Any, limit: Any = None) -> Any:
         if name == "current" and limit is not None:
             known[name] = max(known[name][0], -limit), min(known[name][1], limit)
             for part, other in (operands, operands[::-1]) if op == "add" else ():
+                if part not in known:  # a constant
+                    continue
                 low, high = known.get(other, (other, other))
                 known[part] = max(known[part][0], -limit - high), min(known[part][1], limit - low)
     return known
@@ -211,13 +213,15 @@ class PlainArtifact:
         infos = self.zip.infolist()
         self.names = {info.filename for info in infos if MEMBER.fullmatch(info.filename)}
         need(len(self.names) == len(infos), "a member is in the file twice, or does not belong in it")
+        need("graph.json" in self.names, "a document is missing")
+        self.graph = self.document("graph.json")
+        need((self.graph["schema"], self.graph["version"]) == ("pisnn-deploy/artifact", 6), OLD)
         need(self.names.issuperset(DOCUMENTS), "a document is missing")
         for info in infos:
             stored = (info.compress_type, info.compress_size, info.flag_bits & 1) == (0, info.file_size, 0)
             need(stored, f"{info.filename} is compressed or encrypted")
         need(sum(info.file_size for info in infos) <= self.zip.fp.seek(0, 2), "members overlap")
-        self.graph, self.claims, seal = map(self.document, DOCUMENTS[:3])
-        need((self.graph["schema"], self.graph["version"]) == ("pisnn-deploy/artifact", 6), OLD)
+        self.claims, seal = map(self.document, DOCUMENTS[1:3])
         need(self.claims, "seal: the certificate is empty", 1)
         sealed = {**self.claims.pop("members"), **seal}
         for name in sorted(self.names.union(sealed) - {"seal.json"}):

@@ -18,6 +18,7 @@ from pisnn_deploy.cli.commands import compile as compiling
 from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.project.checking import CheckKeywords, check_request
+from pisnn_deploy.project.converge_request import ConvergeKeywords
 from pisnn_deploy.project.keywords import leaves
 from pisnn_deploy.project.request import CompileKeywords, CompileRequest, compile_request
 from pisnn_deploy.project.simulate_request import SimulateKeywords, SimulateRequest, simulate_request
@@ -27,7 +28,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "compile": (pd.compile, ["model", "strict", "options"]),
     "converge": (
         pd.converge,
-        ["model", "meshes", "profile", "boundary", "time", "norm", "scheme", "progress"],
+        ["model", "meshes", "progress", "options"],
     ),
     "load": (pd.load, ["path"]),
     "save": (pd.CompiledArtifact.save, ["self", "path"]),
@@ -36,7 +37,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "verify": (pd.CompiledArtifact.verify, ["self"]),
     "check": (pd.CompiledArtifact.check, ["self", "profile", "options"]),
     "check_outcomes": (pd.CompiledArtifact.check_outcomes, ["self", "profiles", "name", "options"]),
-    "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop"]),
+    "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop", "serial"]),
     "plot": (pd.SimulationRun.plot, ["self", "path"]),
     "report": (pd.SimulationRun.report, ["self", "path"]),
     "to_dict": (pd.SimulationRun.to_dict, ["self"]),
@@ -45,7 +46,11 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
 ON_SCREEN = {"--json", "--quiet", "--help"}
 """What a command prints is what a function returns."""
 ELSEWHERE = {
-    "compile": {"--output": "CompiledArtifact.save", "--explain": "CompiledArtifact.explain"},
+    "compile": {
+        "--output": "CompiledArtifact.save",
+        "--explain": "CompiledArtifact.explain",
+        "--plot": "report.accuracy_picture.draw_waterfall",
+    },
     "converge": {"--plot": "ConvergenceStudy.plot", "--min-order": "ConvergenceStudy.require_order"},
     "simulate": {"--plot": "SimulationRun.plot", "--report": "SimulationRun.report"},
     "check": {"--format": "checks.formats.FORMATS", "--output": "checks.formats.FORMATS"},
@@ -78,7 +83,7 @@ def test_names_and_signatures(name: str) -> None:
         (check.command, parameters(pd.CompiledArtifact.check_outcomes, CheckKeywords) | {"profile"}),
         (export.command, parameters(pd.CompiledArtifact.export)),
         (train.command, parameters(pd.train)),
-        (converge.command, parameters(pd.converge)),
+        (converge.command, parameters(pd.converge, ConvergeKeywords)),
     ],
 )
 def test_every_option_has_its_counterpart(command: click.Command, keywords: set[str]) -> None:

@@ -93,21 +93,22 @@ def test_slopes_that_stay_are_told_with_their_size(case: Case, run: Any) -> None
 
 def test_capacities_are_compiled_or_refused_by_name(case: Case, run: Any) -> None:
     case("capacity_refused_with_internal_error")
-    for ratio in (2, 100, 1000, 2000):
+    for ratio in (2, 100, 1000, 2000, 8000):
         np.save(f"c{ratio}.npy", np.where(np.arange(32) < 16, 1.0, ratio))
     for words in (
         ("--range=0,0.001", "--capacity", "c2.npy"),
         ("--capacity", "c100.npy"),
         ("--capacity", "c100.npy", "--profile", "generic-int"),
         ("--capacity", "c1000.npy", "--profile", "generic-int"),
+        ("--capacity", "c2000.npy", "--profile", "generic-int"),
     ):
         done = run("compile", "heat1d", "--mesh", "32", "--boundary", "no-flux", *words, "-q", "-o", "x.pisnn")
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert run("verify", "x.pisnn", "-q").returncode == 0
-    wide = ("--mesh", "32", "--boundary", "no-flux", "--capacity", "c2000.npy", "--profile", "generic-int")
+    wide = ("--mesh", "32", "--boundary", "no-flux", "--capacity", "c8000.npy", "--profile", "generic-int")
     done = run("compile", "heat1d", *wide, "-o", "x.pisnn")
     assert done.returncode == 2 and done.stderr.replace("\n", " ").strip() == (
-        "error: quantise-two-point: cell 16 has 2000 times the capacity of cell 0; inverse volumes, which are weights "
+        "error: quantise-two-point: cell 16 has 8000 times the capacity of cell 0; inverse volumes, which are weights "
         "of 16 to 16319, differ by a factor of at most 1019; use a mesh with more uniform cells, or materials that "
         "differ less"
     )

@@ -94,8 +94,8 @@ LESS_ACCURATE = {
         "farther away from the field",
     ),
     "levels": (
-        "heat2d --mesh 8x8 --conductivity k.npy --capacity c.npy --range 0,16 --spikes binary --boundary no-flux",
-        "; the quantum is coarse: levels of 0.25 in an operating range of -4 to 20; choose a narrower --range, graded "
+        "heat2d --mesh 8x8 --conductivity k.npy --capacity c.npy --range 0,64 --spikes binary --boundary no-flux",
+        "; the quantum is coarse: levels of 0.125 in an operating range of -2 to 66; choose a narrower --range, graded "
         "spikes or a target with wider states",
     ),
 }

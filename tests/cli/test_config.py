@@ -170,7 +170,7 @@ def test_every_option_that_takes_a_path_is_known_to_be_read_or_names_a_place() -
         paths = {option.name for option in command.params if isinstance(option.type, click.Path)} & {
             option.name for option in command.params if isinstance(option, click.Option)
         }
-        assert paths <= {*READ, "output", "save", "plot", "page"}
+        assert paths <= {*READ, "output", "save", "plot", "page", "checker"}
 
 
 def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from proved import answers
 from random_programs import Drawn, random_program
 
-from benchmarks.plain_form import program_lines
+from benchmarks.parts.plain_form import program_lines
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.interval import Interval, Intervals
 from pisnn_deploy.programs.limiter import answer

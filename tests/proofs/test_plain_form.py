@@ -11,7 +11,7 @@ import pytest
 from mutants import ARTIFACTS, disagreement, judged
 from proved import answers
 
-from benchmarks.plain_form import neuron_numbers, plain_form
+from benchmarks.parts.plain_form import neuron_numbers, plain_form
 from pisnn_deploy.graph.semantics import Semantics
 
 

@@ -192,7 +192,7 @@ def test_what_exceeds_its_width_stops_the_run(population: str, quantity: str) ->
 @pytest.mark.timeout(600)  # for compilation on a busy machine
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compiled_kernels_have_the_integers_of_the_reference(threads: int) -> None:
-    graph = limited(oscillating_model(), (300,), "periodic", "positivity")
+    graph = limited(oscillating_model(), (300,), "periodic", "bounds")
     start = start_of(graph, spikes_of(graph))
     stepper = kernel_stepper(graph, start, 30, threads)
     assert isinstance(stepper, LimitedStepper) and stepper.narrow

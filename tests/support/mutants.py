@@ -27,7 +27,7 @@ from mutations import leaf, leaves, mutated_leaves
 from proved import answers
 from two_point_graphs import base
 
-from benchmarks.plain_form import plain_form
+from benchmarks.parts.plain_form import plain_form
 from fuzz.artifacts import Parts
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.graph import IntegerGraph

@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 from laws_compiled import compiled_law
-from models_under_test import compiled, compiled_box, hidden_model, laplace_model, plane_model, seeing_box, stock_box
+from models_under_test import (
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    laplace_model,
+    plane_model,
+    seeing_box,
+    stock_box,
+)
 from resealed import KINDS, Members, array, document, members_of, mutant, with_array, with_document, written
 from two_point_graphs import base
 
@@ -33,6 +42,7 @@ from pisnn_deploy.verify.standalone import standalone_checker
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "line": lambda: compiled(cells=16),
     "sides": lambda: compiled(cells=12, boundary="dirichlet=0.5,1"),
+    "leak": lambda: compiled(heat_model(leak=900), 9, "dirichlet=0.5,1.5"),
     "hidden": lambda: compiled(hidden_model((3,)), 9, "no-flux", "dense"),
     "positive": lambda: compiled(cells=12, boundary="dirichlet=0.5,1", limiter="positivity"),
     "damped": lambda: compiled_box(laplace_model(), (20, 20), "x=dirichlet=0,1 y=dirichlet=0,0"),

@@ -18,7 +18,8 @@ from pisnn_deploy.physics.model import OperatingRange
 
 
 def kernel_of(graph: IntegerGraph) -> NDArray[np.int64]:
-    return lattice_kernel(graph.operator[0].weight[0], graph.model_spec.positions, lattice_shape(graph.grid))
+    spec = graph.model_spec
+    return lattice_kernel(spec.kernels(graph.operator[0].weight), spec.positions, lattice_shape(graph.grid))
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (10, 12)])
