@@ -165,6 +165,10 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
         return next(check(graph), "")
     except (NoFace, SumTooLarge, Unbounded) as error:
         return str(error)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # Numbers of a hostile file that no compiler writes, such as triangles without an area.
+        reason = " ".join(str(error).split())
+        return f"cannot be computed from the numbers of this graph ({type(error).__name__}: {reason})"
 
 
 def _not_claimed(graph: IntegerGraph, claim: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -38,7 +39,7 @@ from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.target import load_profile
-from pisnn_deploy.verify import check_certificate
+from pisnn_deploy.verify import check_certificate, checker
 
 
 @given(
@@ -249,3 +250,16 @@ def store(path: Path, members: dict[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), KeyError((1, 2)), ValueError("singular")])
+def test_numbers_that_a_check_cannot_compute_with_are_a_rejection(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(graph: IntegerGraph) -> Iterator[str]:
+        raise error
+        yield ""
+
+    monkeypatch.setattr(checker, "_units", fails)
+    (finding,) = (each for each in check_certificate(base("reservoirs")) if not each.holds)
+    assert finding.claim == "units" and finding.text.startswith("cannot be computed from the numbers of this graph (")
