@@ -49,6 +49,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "plane": lambda: compiled_box(plane_model(), (5, 6), "x=periodic y=no-flux"),
     "seeing": seeing_box,
     "stock": stock_box,
+    "conductivity": lambda: base("alike"),
     "capacities": lambda: base("plane"),
     "digits": lambda: base("digits"),
     "triangles": lambda: base("several"),
