@@ -17,7 +17,6 @@ from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import SumTooLarge
 from pisnn_deploy.core.rows import diagonal
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph
-from pisnn_deploy.graph.connections import Blocks
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import layers_of
 from pisnn_deploy.graph.traits import SEVERAL_FIELDS
@@ -26,16 +25,16 @@ from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.consistency import consistency
 from pisnn_deploy.verify.equation import equation
-from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, shifts, unknown_population
+from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, unknown_population
 from pisnn_deploy.verify.floors import floors
 from pisnn_deploy.verify.folding import Folding
-from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
-from pisnn_deploy.verify.medium import conductances, medium_layout, medium_stability
+from pisnn_deploy.verify.layout import layout, odd_mantissas
+from pisnn_deploy.verify.lines import is_memoryless
+from pisnn_deploy.verify.medium import conductances, medium_stability
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
 from pisnn_deploy.verify.ranges import intervals
-from pisnn_deploy.verify.residues import seen_residues
 from pisnn_deploy.verify.spans import Unbounded
-from pisnn_deploy.verify.stored import stored, stored_rows
+from pisnn_deploy.verify.stored import stored
 from pisnn_deploy.verify.two_point import fluxes
 from pisnn_deploy.verify.uniform import depends_on_place, uniform
 from pisnn_deploy.verify.units import knows_current, units
@@ -113,7 +112,7 @@ def _checks(graph: IntegerGraph, certificate: Certificate) -> Iterator[tuple[str
     solved, positive, face = certificate.equation, certificate.positivity, known_face(graph)
     checks: list[tuple[str, Check, str]] = [
         ("law", named_law, law),
-        ("layout", _layout, "synapses and biases are those of the flux network on this mesh"),
+        ("layout", layout, "synapses and biases are those of the flux network on this mesh"),
         ("clock", _clock, "time step, leak, period and exponents follow from the integer weights"),
         ("units", _units, "operating window and reservoirs are the operating range and the reservoir values in quanta"),
         ("conservation", _conservation, certificate.conservation.details),
@@ -133,7 +132,7 @@ _BOUNDS = "all {} bounds contain the intervals of the analysis and fit their dec
 def _checks_of_law(graph: IntegerGraph, certificate: Certificate) -> Iterator[tuple[str, Check, str, str]]:
     name = laws.law_of(graph).name
     yield "fields", laws.named_law, f"fields, units, domain and ledgers are those of the law {name}", ""
-    yield "layout", _odd_mantissas, "targets store every mantissa unchanged", ""
+    yield "layout", odd_mantissas, "targets store every mantissa unchanged", ""
     yield "clock", laws.schedule, "", laws.LEFT_OUT["clock"]
     yield "units", laws.windows, "operating windows and reservoirs are the ranges and values of the law in quanta", ""
     yield "conservation", _conservation, certificate.conservation.details, ""
@@ -185,50 +184,6 @@ def _not_claimed(graph: IntegerGraph, claim: str) -> str:
     if not knows_current(graph):
         missing["units"] = "the largest current"
     return f"not claimed: {missing[claim]}; {why}" if claim in missing else ""
-
-
-def _odd_mantissas(graph: IntegerGraph) -> Iterator[str]:
-    for synapse in graph.synapses:
-        mantissas = synapse.distinct_mantissas
-        if mantissas.size and mantissas.min() < 0 < mantissas.max() and (mantissas % 2).any():
-            yield f"synapse {synapse.name} mixes signs and has an odd mantissa, whose lowest bit the target would clear"
-
-
-def _layout(graph: IntegerGraph) -> Iterator[str]:
-    yield from _odd_mantissas(graph)
-    yield from seen_residues(graph)
-    if graph.materials is not None:
-        yield from medium_layout(graph)
-        return
-    operator, faces, added, names = graph.operator, graph.mesh.faces, biases(graph), layers_of(graph)
-    axes = len(graph.model_spec.rates) or 1
-    shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    widths = [outputs if axes == 1 else 1 for outputs, _ in shapes]
-    if shapes != [*graph.model_spec.layer_shapes] or [b.size for b in added] != [faces * width for width in widths]:
-        yield "the layers of the operator differ from the model's spec"
-        return
-    for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
-        if number and (bias != np.tile(layer.bias, faces)).any():
-            yield f"a bias of {names[number + 1]} differs from the operator's"
-        if shift not in (None, layer.shift):
-            yield f"the shift of {names[number + 1]} differs from the operator's"
-    for number, layer in enumerate(operator[1:], 1):
-        laid = Blocks(layer.weight, faces).rows
-        if (stored(graph, names[number], names[number + 1]) - laid).entries:
-            yield f"the synapses from {names[number]} differ from the operator's weights"
-    folding, rows = Folding(graph), (distinct_faces(graph)[:, None] * widths[0] + np.arange(widths[0])).reshape(-1)
-    for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, names[1]), rows), strict=True):
-        face, output = divmod(row, widths[0])
-        try:
-            output = output if axes == 1 else int(graph.grid.axis[face])
-            cells, constant = folding.row(face, operator[0].weight[output].tolist())
-        except ValueError as error:
-            yield str(error)
-            continue
-        if weights != cells:
-            yield f"the stored weights of {names[1]} at face {face} differ from the operator's"
-        if int(added[0][row]) != constant + int(operator[0].bias[output]):
-            yield f"the bias of {names[1]} at face {face} differs from the operator's plus the reservoirs' part"
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
