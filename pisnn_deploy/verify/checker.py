@@ -83,19 +83,24 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     tuple of Finding
         One per claim; the artifact can be trusted if all hold.
     """
+    return tuple(findings(graph, altered))
+
+
+def findings(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """Yield the findings of `check_certificate`, proving each claim when it is asked for."""
     if graph.certificate is None:
-        return (Finding("certificate", False, "the graph has no certificate; compile the model again"),)
+        yield Finding("certificate", False, "the graph has no certificate; compile the model again")
+        return
     if graph.spec.equation != "law" and SEVERAL_FIELDS.is_of(graph):
-        return (Finding("certificate", False, f"the graph of a model is one {SEVERAL_FIELDS.text}"),)
+        yield Finding("certificate", False, f"the graph of a model is one {SEVERAL_FIELDS.text}")
+        return
     seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
-    findings = [Finding("seal", not seal, seal or "every member matches its hash in the certificate")]
+    yield Finding("seal", not seal, seal or "every member matches its hash in the certificate")
+    has_structure = True
     for claim, check, text, missing in _checks(graph, graph.certificate):
-        if any(finding.claim in STRUCTURE and not finding.holds for finding in findings):
-            problem = "not checked: it depends on the layout, which failed"
-        else:
-            problem = _first(check, graph)
-        findings.append(Finding(claim, not problem, problem or missing or text, bool(problem) or not missing))
-    return tuple(findings)
+        problem = _first(check, graph) if has_structure else "not checked: it depends on the layout, which failed"
+        has_structure = has_structure and not (problem and claim in STRUCTURE)
+        yield Finding(claim, not problem, problem or missing or text, bool(problem) or not missing)
 
 
 STRUCTURE = ("layout", "fields")

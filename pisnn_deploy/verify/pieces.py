@@ -15,6 +15,8 @@ MOST_PRODUCTS = 1 << 23
 
 Affine = tuple[Fraction, Fraction]
 """Value at ``t = 0``, and slope in ``t``."""
+Scaled = tuple[int, int]
+"""The same, times a power of two."""
 
 
 @dataclass(frozen=True)
@@ -60,45 +62,51 @@ def along(graph: IntegerGraph, start: list[int], step: list[int], first: int, la
         None if there are more kinks or products than the compiler follows.
     """
     ends = [Fraction(first), Fraction(last)]
-    pieces: list[list[Affine]] = [[(Fraction(a), Fraction(b)) for a, b in zip(start, step, strict=True)]]
-    ranges = [(Fraction(0), Fraction(0))] * len(start)
+    # Everything but places is a multiple of 1 / divisor: integers, because adding fractions takes ten times as long.
+    divisor = 1
+    pieces: list[list[Scaled]] = [list(zip(start, step, strict=True))]
+    ranges = [(0, 0)] * len(start)
     work = 0
     for number, layer in enumerate(graph.operator):
         rows, biases = layer.weight.tolist(), layer.bias.tolist()
         work += layer.weight.size * len(ends)
         if work > MOST_PRODUCTS:
             return None
-        pieces = [[_sum(row, bias, units) for row, bias in zip(rows, biases, strict=True)] for units in pieces]
+        pieces = [
+            [_sum(row, bias * divisor, units) for row, bias in zip(rows, biases, strict=True)] for units in pieces
+        ]
         ranges = [_range(row, ranges) for row in rows]
         if number + 1 == len(graph.operator):
             break
         cut_ends, cut_pieces = ends[:1], []
         for (left, right), units in zip(pairwise(ends), pieces, strict=True):
-            zeros = {-offset / slope for offset, slope in units if slope}
+            zeros = {Fraction(-offset, slope) for offset, slope in units if slope}
             places = [*sorted(zero for zero in zeros if left < zero < right), right]
             for place in places:
                 middle = (cut_ends[-1] + place) / 2
-                divisor = 1 << layer.shift
                 cut_pieces.append(
-                    [(a / divisor, b / divisor) if a + b * middle > 0 else (a * 0, b * 0) for a, b in units]
+                    [(a, b) if a * middle.denominator + b * middle.numerator > 0 else (0, 0) for a, b in units]
                 )
                 cut_ends.append(place)
             if len(cut_ends) > MOST_PLACES:
                 return None
         ends, pieces = cut_ends, cut_pieces
-        unit, zero = Fraction(1, 1 << layer.shift), Fraction(0)
-        ranges = [(min(low, zero) * unit - (1 - unit), max(high, zero) * unit) for low, high in ranges]
-    return Pieces(tuple(ends), tuple(units[0] for units in pieces), *ranges[0])
+        lost = divisor * ((1 << layer.shift) - 1)
+        ranges = [(min(low, 0) - lost, max(high, 0)) for low, high in ranges]
+        divisor <<= layer.shift
+    drives = tuple((Fraction(units[0][0], divisor), Fraction(units[0][1], divisor)) for units in pieces)
+    (low, high), *_ = ranges
+    return Pieces(tuple(ends), drives, Fraction(low, divisor), Fraction(high, divisor))
 
 
-def _sum(row: list[int], bias: int, units: list[Affine]) -> Affine:
-    parts = [(weight, unit) for weight, unit in zip(row, units, strict=True) if weight and any(unit)]
-    return (
-        sum((weight * offset for weight, (offset, _) in parts), Fraction(bias)),
-        sum((weight * slope for weight, (_, slope) in parts), Fraction(0)),
-    )
+def _sum(row: list[int], bias: int, units: list[Scaled]) -> Scaled:
+    offset, slope = bias, 0
+    for weight, (a, b) in zip(row, units, strict=True):
+        offset += weight * a
+        slope += weight * b
+    return offset, slope
 
 
-def _range(row: list[int], ranges: list[tuple[Fraction, Fraction]]) -> tuple[Fraction, Fraction]:
+def _range(row: list[int], ranges: list[tuple[int, int]]) -> tuple[int, int]:
     products = [sorted((weight * low, weight * high)) for weight, (low, high) in zip(row, ranges, strict=True)]
-    return sum((low for low, _ in products), Fraction(0)), sum((high for _, high in products), Fraction(0))
+    return sum(low for low, _ in products), sum(high for _, high in products)
