@@ -52,7 +52,7 @@ PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal --durations 20
 test: lint browser targets fuzzers proofs ## run ruff, mypy and all tests, and list the 20 slowest
 	$(PYTEST)
 
-test-all: lint browser targets fuzzers proofs ## the same with ten times the random examples, and on newer Pythons (hours)
+test-all: lint browser targets fuzzers proofs ## the same with ten times the random examples, long cases, and newer Pythons (hours)
 	PISNN_EXAMPLES=10 PISNN_CASES=1000 PISNN_ALL_PYTHONS=1 $(PYTEST) --timeout 3600
 
 newer: setup ## test the wheel on every installed Python from 3.11 to 3.14

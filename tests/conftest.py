@@ -27,8 +27,12 @@ MORE = int(os.environ.get("PISNN_EXAMPLES", "1"))
 """How many times as many random examples hypothesis draws; `make test-all` asks for more."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have hypothesis draw more examples than a test asks for."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests marked `long` to `make test-all`, for which hypothesis draws more examples than a test asks for."""
+    if MORE == 1:
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     for test in (item.obj for item in items if isinstance(item, pytest.Function)):
         if MORE > 1 and getattr(test, "is_hypothesis_test", False):
             asked = test._hypothesis_internal_use_settings

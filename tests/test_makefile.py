@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,21 @@ def test_help_lists_every_target() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[0] for line in shown.splitlines()} == set(phony.split())
+
+
+@pytest.mark.parametrize(("more", "kept"), [(1, ["usual"]), (10, ["usual", "long"])])
+def test_long_cases_are_left_to_test_all(
+    more: int, kept: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "PISNN_EXAMPLES=10" in (ROOT / "Makefile").read_text().partition("\ntest-all:")[2].splitlines()[1]
+    conftest = request.config.pluginmanager.get_plugin(str(Path(__file__).with_name("conftest.py")))
+    assert conftest is not None
+    monkeypatch.setattr(conftest, "MORE", more)
+    gone: list[SimpleNamespace] = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: gone.extend(items))
+    items = [SimpleNamespace(name=name, get_closest_marker={name: True}.get) for name in ("usual", "long")]
+    conftest.pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
+    assert [item.name for item in items] == kept and len(items) + len(gone) == 2
 
 
 def test_setup_without_python_3_10_says_what_to_install(tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ def _run(
     output: TextIO,
     replaced_models: ModelSource | None,
 ) -> dict[str, object]:
+    # networkx, with which Lava orders processes, asks of each list of edges whether it is pandas'. Loading that, with
+    # pyarrow, would take 40 % of the time of a short run; networkx does without.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     # Imported here, after the shared-memory prefix and the fork hook are set.
     from pisnn_deploy.graph.artifact import read_artifact
     from pisnn_deploy.lava.network import build_network

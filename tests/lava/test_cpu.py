@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from models_under_test import binary_box, compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 from network_runs import assert_same, break_with
+from reference_runs import reference_run
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.optional import INTERPRETER_VARIABLE
@@ -51,11 +52,11 @@ def lively_mass(graph: IntegerGraph) -> Integers:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_integer_equals_the_fast_backend(name: str) -> None:
+def test_every_integer_equals_the_reference(name: str) -> None:
     graph = GRAPHS[name]()
     mass = lively_mass(graph)
     options = RunOptions(40, every=3)
-    expected = fast.run(graph, mass, options)
+    expected = reference_run(graph, mass, options)
     assert expected.packets_sent > 0 and not expected.failure
     assert_same(cpu.run(graph, mass, options), expected)
 

@@ -1,4 +1,4 @@
-"""The `cpu` backend on graphs of several fields, ports and depths: all that a run returns equals `fast`.
+"""The `cpu` backend on graphs of several fields, ports and depths: all that a run returns equals the reference.
 
 Each network has several graphs that share nothing, because the start of its processes takes longer than its steps.
 `PISNN_CASES=250 pytest tests/lava/test_cpu_any_graph.py` tries ten times as many.
@@ -14,13 +14,14 @@ import pytest
 from fields_by_hand import first_masses
 from graphs_by_hand import reaction, runnable_graph, side_by_side, sink, two_fields
 from network_runs import assert_same, break_with
+from reference_runs import reference_run
 from scheduled_graphs import scheduled
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.lava import backend as cpu
-from pisnn_deploy.runs import Run, RunOptions, fast
+from pisnn_deploy.runs import Run, RunOptions
 
 NETWORKS = max(1, int(os.environ.get("PISNN_CASES", "25")) // 25)
 RANDOM_GRAPHS = 4
@@ -49,11 +50,11 @@ def assert_same_end(run: Run, expected: Run) -> None:
 
 
 @pytest.mark.parametrize("number", range(2 * NETWORKS))
-def test_every_integer_equals_the_fast_backend(number: int) -> None:
+def test_every_integer_equals_the_reference(number: int) -> None:
     graph = many_graphs(number)
     assert defects(graph) == []
     mass, options = first_masses(graph), RunOptions(STEPS, everything=True)
-    expected = fast.run(graph, mass, options)
+    expected = reference_run(graph, mass, options)
     assert expected.packets_sent > 0 and not expected.failure
     run = cpu.run(graph, mass, options)
     assert_same(run, expected)
@@ -66,11 +67,9 @@ def test_a_run_in_two_parts_is_the_undivided_run(coding: Coding) -> None:
     graph = scheduled(side_by_side([reaction(CELLS), *(runnable_graph(seed, CELLS) for seed in (0, 3))]), coding)
     mass = first_masses(graph)
     half = cpu.run(graph, mass, RunOptions(STEPS, until=3, everything=True))
-    assert_same_end(half, fast.run(graph, mass, RunOptions(STEPS, until=3, everything=True)))
-    whole, rest = (
-        backend.run(graph, mass, RunOptions(STEPS, every=STEPS, start=start, everything=True))
-        for backend, start in ((fast, None), (cpu, half.end))
-    )
+    assert_same_end(half, reference_run(graph, mass, RunOptions(STEPS, until=3, everything=True)))
+    options = RunOptions(STEPS, every=STEPS, everything=True)
+    whole, rest = reference_run(graph, mass, options), cpu.run(graph, mass, replace(options, start=half.end))
     assert rest.trace.step.tolist() == [STEPS]
     assert np.array_equal(rest.trace.mass[-1], whole.trace.mass[-1])
     assert rest.end is not None and whole.end is not None

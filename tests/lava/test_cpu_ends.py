@@ -55,6 +55,12 @@ def broken_run(deadline_seconds: float = 60.0, steps: int = 50) -> tuple[WorkerE
     return caught.value, time.monotonic() - started
 
 
+def test_a_worker_loads_nothing_that_takes_longer_than_a_short_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_with(monkeypatch, "idle_import")
+    graph = compiled()
+    assert cpu.run(graph, graph.initial, RunOptions(5)).conserved
+
+
 def test_a_deep_folder_of_temporary_files_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from models_under_test import compiled, compiled_box, laplace_model, plane_model, space_model
+from reference_runs import reference_run
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
-from pisnn_deploy.runs import RunOptions, fast
+from pisnn_deploy.runs import RunOptions
 
 GRAPHS = {
     "line": lambda: compiled(cells=64),
@@ -31,7 +32,7 @@ def test_random_starts_are_admitted_and_differ(name: str) -> None:
     for seed, mass in enumerate(masses):
         assert np.array_equal(mass, admitted_mass(graph, random_start(graph, seed), "random"))
         assert not any(np.array_equal(mass, other) for other in masses[:seed])
-        run = fast.run(graph, mass, RunOptions(40, every=40))
+        run = reference_run(graph, mass, RunOptions(40, every=40))
         assert run.conserved, run.failure
 
 

@@ -1,0 +1,1 @@
+"""A fault that the audit or the supervisor must see."""
