@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,19 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
     "--every",
     type=click.IntRange(1, MOST_STEPS),
     metavar="K",
-    help="Keep every K-th PDE step in trace and picture (default: all with --save, else about 400 steps).",
+    help="Keep every K-th PDE step in trace and picture (default: all with --save or --probe, else about 400 steps).",
+)
+@click.option(
+    "--probe",
+    multiple=True,
+    metavar="POPULATION[:NEURONS]",
+    help="Keep spikes and states of these neurons (cpu and fast only), such as flux or flux:0-9,63; may be repeated. "
+    "`inspect` lists the populations.",
+)
+@click.option(
+    "--raster",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the spikes of the probed neurons, or of all without --probe, to this file (.png).",
 )
 @picture("Draw the run to this file")
 @click.option(
@@ -96,6 +109,7 @@ def command(
     artifact: str,
     initial: str | None,
     plot: Path | None,
+    raster: Path | None,
     page: Path | None,
     strict: bool,
     as_json: bool,
@@ -111,6 +125,7 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
+      pisnn-deploy simulate heat.pisnn --probe flux:0-31 --probe membrane:0-31 --save run.npz --raster spikes.png
       pisnn-deploy simulate large.pisnn --backend fast --domains 8 --scheduler tcp://host:8786
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
@@ -121,14 +136,17 @@ def command(
     """
     request = simulate_request(initial=initial, everything=page is not None, **options)
     save = request.trace.path
-    check_outputs([save, plot, page], [artifact, initial])
-    if plot is not None:
-        require("--plot", "matplotlib")
+    check_outputs([save, plot, raster, page], [artifact, initial])
+    for option, file in (("--plot", plot), ("--raster", raster)):
+        if file is not None:
+            require(option, "matplotlib")
     if page is not None:
         require("--report", "matplotlib", "jinja2")
-    if plot is not None or page is not None:
+    if plot is not None or raster is not None or page is not None:
         require_memory("pictures")
     source = read_graph(artifact)
+    if raster is not None and not request.length.probe:
+        request = replace(request, length=replace(request.length, probe=source.graph.chain))
     simulation = simulate(source, request, listener(quiet=quiet))
     graph, run = simulation.graph, simulation.run
     result = result_of(simulation, artifact)
@@ -136,6 +154,10 @@ def command(
         from pisnn_deploy.report.picture import draw_run
 
         draw_run(plot, graph, run, simulation.reference)
+    if raster is not None:
+        from pisnn_deploy.report.raster import draw_raster
+
+        draw_raster(raster, graph, run.trace)
     if page is not None:
         _write_page(page, simulation, source, result, command_line(context))
     if as_json:

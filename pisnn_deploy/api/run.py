@@ -23,6 +23,7 @@ from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.comparison import Comparison
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
+from pisnn_deploy.runs.probes import Probed, probed_of
 from pisnn_deploy.runs.reading import last_values
 from pisnn_deploy.runs.run import LedgerGain
 
@@ -142,6 +143,74 @@ class SimulationRun:
         if path is not None:
             draw_run(Path(path), self.graph, self.run, self.reference)
         return figure_of_run(self.graph, self.run, self.reference)
+
+    def spikes(self, population: str, output: str | None = None) -> Integers:
+        """Spikes of probed neurons at each kept step.
+
+        Row `n` has the packets that led to the masses of its PDE step, and of populations that send no packets what
+        they send for these masses.
+
+        Parameters
+        ----------
+        population : str
+            A population that `simulate` was asked to ``probe``.
+        output : str, optional
+            Name of the output, if the population has several.
+
+        Returns
+        -------
+        int64 array [n, neurons]
+            Payloads; 0 is no spike.
+
+        Raises
+        ------
+        UsageError
+            The population was not probed, or has no such output.
+        """
+        return self._probed(population).spikes(output)
+
+    def states(self, population: str) -> dict[str, Integers]:
+        """States of probed neurons at each kept step.
+
+        Parameters
+        ----------
+        population : str
+            A population that `simulate` was asked to ``probe``.
+
+        Returns
+        -------
+        dict of str to int64 array [n, neurons]
+            ``mass`` in quanta, or ``current`` and ``residue`` in flux units; empty for neurons that keep no state.
+
+        Raises
+        ------
+        UsageError
+            The population was not probed.
+        """
+        return self._probed(population).states
+
+    def _probed(self, population: str) -> Probed:
+        return probed_of(self.run.trace.probes, population)
+
+    def raster(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw the spikes of all probed neurons.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            File to write as PNG, in addition.
+
+        Raises
+        ------
+        UsageError
+            Nothing was probed.
+        """
+        require("raster", "matplotlib")
+        from pisnn_deploy.report.raster import draw_raster, raster_of
+
+        if path is not None:
+            draw_raster(Path(path), self.graph, self.run.trace)
+        return raster_of(self.graph, self.run.trace)
 
     @property
     def comparison(self) -> Comparison | None:

@@ -43,6 +43,7 @@ from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process
+from pisnn_deploy.lava.probing import create_probes, probed_rows
 from pisnn_deploy.lava.shared_memory import remove_segments
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of, trace_of
 from pisnn_deploy.runs.states import first_true, holder_place, misfit
@@ -106,6 +107,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             len(graph.chain),
             everything=options.everything,
         )
+        create_probes(files, graph, options.probes, trace_steps.size)
         if options.faults:
             files.create_repairs(start.mass, flux)
         files.array("status")[exchange.STEPS] = start.step
@@ -319,6 +321,7 @@ def _collect(
         np.array(files.array("transported")[:rows]),
         np.array(files.array("in_flight")[:rows]),
         np.array(files.array("flux")[:rows]) if options.everything else None,
+        probed_rows(files, graph, options.probes, rows),
     )
     end_state = None
     if steps == options.last_step and not result["failure"]:

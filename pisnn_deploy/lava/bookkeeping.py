@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from itertools import accumulate
 from pathlib import Path
-
-import numpy as np
 
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.plan import plan_of
+from pisnn_deploy.lava.row_file import RowFile
 from pisnn_deploy.lava.start import CURRENT, PACKET, Start
 
 _NEVER = -1
 """Marks the end of the PDE steps of the trace."""
-
-
-class _Rows:
-    """Rows of a shared array, written with `pwrite`, because a memory map would take a page fault for every 4 KiB.
-
-    Parameters
-    ----------
-    files : Exchange
-        Folder of the run.
-    name : str
-        Name of the array, int64 [rows, ...].
-    """
-
-    def __init__(self, files: exchange.Exchange, name: str) -> None:
-        path, array = files.folder / f"{name}.npy", files.array(name)
-        self.count = len(array)
-        self._first_byte = path.stat().st_size - array.nbytes
-        self._row_bytes = array.nbytes // max(1, self.count)
-        self._file = os.open(path, os.O_WRONLY)
-        weakref.finalize(self, os.close, self._file)
-
-    def write(self, row: int, values: Integers) -> None:
-        """Write a row.
-
-        Parameters
-        ----------
-        row : int
-            Number of the row.
-        values : int64 array
-            Content of the row.
-
-        Raises
-        ------
-        OSError
-            If the disk is full.
-        """
-        rest = np.ascontiguousarray(values, np.int64).reshape(-1).view(np.uint8).data
-        position = self._first_byte + row * self._row_bytes
-        while rest:  # a write may be partial when the disk becomes full
-            written = os.pwrite(self._file, rest, position)
-            rest, position = rest[written:], position + written
 
 
 class Bookkeeping:
@@ -98,10 +54,10 @@ class Bookkeeping:
         files = exchange.Exchange(folder)
         self.events = files.array("events")
         self._kept = [*files.array("kept").tolist(), _NEVER]
-        self._mass = _Rows(files, "mass")
-        self._transported = _Rows(files, "transported")
+        self._mass = RowFile(files, "mass")
+        self._transported = RowFile(files, "transported")
         self._in_flight = files.array("in_flight")
-        self._flux = _Rows(files, "flux")
+        self._flux = RowFile(files, "flux")
         self._end = {name: files.array(f"end_{name}") for name in ("mass", "flux", "transported")}
         self._fired_last = start.flux.copy()
         for plan, columns in zip(plans, self.columns, strict=True):

@@ -93,7 +93,7 @@ class Exchange:
         start["last_step"] = np.array([last_step])
         end = {"end_mass": mass, "end_flux": flux, "end_transported": transported}
         for name, array in (start | end).items():
-            np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
+            self.save(name, array)
         shapes: Mapping[str, tuple[int, ...]] = {
             "mass": (kept.size, mass.size),
             "transported": (kept.size, transported.size),
@@ -103,11 +103,33 @@ class Exchange:
             "events": (populations,),
         }
         for name, shape in shapes.items():
-            path = self.folder / f"{name}.npy"
-            if 0 in shape:  # empty files cannot be mapped
-                np.save(path, np.zeros(shape, np.int64), allow_pickle=False)
-            else:
-                _NPY.open_memmap(path, "w+", np.int64, shape).flush()
+            self.reserve(name, shape)
+
+    def save(self, name: str, array: Integers) -> None:
+        """Create a shared array with its content.
+
+        Parameters
+        ----------
+        name : str
+            Name for `array`.
+        array : int array
+            Content.
+        """
+        np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
+
+    def reserve(self, name: str, shape: tuple[int, ...]) -> None:
+        """Create a shared array of zeros.
+
+        Parameters
+        ----------
+        name : str
+            Name for `array`.
+        """
+        path = self.folder / f"{name}.npy"
+        if 0 in shape:  # empty files cannot be mapped
+            np.save(path, np.zeros(shape, np.int64), allow_pickle=False)
+        else:
+            _NPY.open_memmap(path, "w+", np.int64, shape).flush()
 
     def create_repairs(self, mass: Integers, flux: Integers) -> None:
         """Create the arrays through which an audit repairs memories.
@@ -120,7 +142,7 @@ class Exchange:
             Initial packets (quanta), currents and residues (flux units).
         """
         for name, array in {"mended": np.zeros(1), "right_mass": mass, "right_flux": flux[1:]}.items():
-            np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
+            self.save(name, np.asarray(array, np.int64))
 
     def array(self, name: str) -> Integers:
         """Map a shared array for reading and writing.
@@ -130,7 +152,8 @@ class Exchange:
         name : str
             ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``last_step``, ``mass``, ``transported``,
             ``in_flight``, ``flux``, ``end_mass``, ``end_flux``, ``end_transported``, ``status`` or ``events``; in runs
-            with faults also ``mended`` (the last time step with wrong states), ``right_mass`` and ``right_flux``.
+            with faults also ``mended`` (the last time step with wrong states), ``right_mass`` and ``right_flux``; with
+            probes those of `pisnn_deploy.lava.probing`.
 
         Returns
         -------

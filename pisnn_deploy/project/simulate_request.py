@@ -36,6 +36,7 @@ class SimulateKeywords(TypedDict, total=False):
     every: int | None
     timeout: float
     everything: bool
+    probe: str | tuple[str, ...] | list[str]
     against: str | None
     faults: tuple[str, ...] | list[str]
     recover: bool
@@ -63,9 +64,12 @@ class Length:
         A named initial condition, a .npy file, cell averages, or those of each field; the problem's own if None. Arrays
         and files of several fields have one axis more, before those of the mesh.
     every : int or None
-        Keep each ``every``-th PDE step (default: about 400 steps in all).
+        Keep each ``every``-th PDE step (default: all with ``save`` or ``probe``, else about 400 steps).
     everything : bool
         Also keep the integers of the flux compartments; a report shows which values occurred.
+    probe : str or tuple of str
+        Populations whose spikes and states to keep, each as ``POPULATION`` or ``POPULATION:NEURONS``, such as
+        ``flux:0-9,63``; on ``cpu`` and ``fast``.
     timeout : float
         Time limit of a run on Lava, in seconds.
     """
@@ -74,9 +78,18 @@ class Length:
     initial: Start = None
     every: int | None = None
     everything: bool = False
+    probe: str | tuple[str, ...] | list[str] = ()
     timeout: float = 3600.0
 
+    @property
+    def probe_texts(self) -> tuple[str, ...]:
+        """Each probe."""
+        return (self.probe,) if isinstance(self.probe, str) else tuple(self.probe)
+
     def __post_init__(self) -> None:
+        for text in self.probe_texts:
+            if not isinstance(text, str):
+                raise UsageError(f"`probe` {text!r}: expected texts, such as flux:0-9")
         if not math.isfinite(self.timeout):
             raise UsageError(f"`timeout` {self.timeout}: expected a finite number of seconds")
         if self.timeout <= 0:
@@ -201,7 +214,12 @@ class SimulateRequest:
         domains, saves = self.division.domains, self.trace.save is not None
         if domains is not None and (self.backend != "fast" or saves or self.against is not None):
             raise UsageError("`domains`: needs `backend` fast, and cannot be combined with `save` or `against`")
-        others = (("domains", domains), ("against", self.against), ("resume", self.trace.resume))
+        if domains is not None and self.length.probe:
+            raise UsageError("`domains`: cannot be combined with `probe`, because halos send some spikes twice")
+        others = (
+            *(("domains", domains), ("against", self.against)),
+            *(("resume", self.trace.resume), ("probe", self.length.probe)),
+        )
         for name, value in others:
             if self.injection.faults and value:
                 raise UsageError(f"`faults`: does not go with `{name}`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import warnings
@@ -23,9 +22,7 @@ from pisnn_deploy.core.optional import is_installed, require
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.contract import is_of_one_field
-from pisnn_deploy.graph.kinds import face_of, starting_from
-from pisnn_deploy.graph.residues import sees_residues
+from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solution
@@ -39,11 +36,13 @@ from pisnn_deploy.project.own_problem import (
     relative_reference_error,
     steps_to_horizon,
 )
+from pisnn_deploy.project.saved_trace import trace_arrays
 from pisnn_deploy.project.simulate_request import Division, SimulateRequest, Start
 from pisnn_deploy.runs import Run, RunOptions, run_graph, usual_backend
 from pisnn_deploy.runs.comparison import Comparison, compare
 from pisnn_deploy.runs.fast import SlowRunWarning
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
+from pisnn_deploy.runs.probes import probes_of
 from pisnn_deploy.runs.recording import SUFFIX, discard, recording
 from pisnn_deploy.runs.run import row_bytes
 from pisnn_deploy.runs.segments import run_in_segments
@@ -191,7 +190,7 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
         compared = _compared(graph, mass, request, options, listener)
         if save is not None:
             with whole_file(save) as stream:
-                write_arrays(stream, _trace_arrays(graph, run, source.sha256))
+                write_arrays(stream, trace_arrays(graph, run, source.sha256))
             if not options.faults:
                 discard(_recording_of(save))
     return Simulation(source, run, request, name, compared)
@@ -245,15 +244,17 @@ def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
     length, save, divided = request.length, request.trace.path, request.division.domains is not None
     steps = steps_to_horizon(graph) if length.steps is None else length.steps
     everything = length.everything and save is None and not divided  # recordings and domains do not keep them
-    bytes_of_row = row_bytes(graph, everything=everything)
+    probes = probes_of(graph, length.probe_texts)
+    bytes_of_row = row_bytes(graph, everything=everything, probes=probes)
     every = length.every
     if every is None:
         most = ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING
+        most = steps + 1 if probes else most
         rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
         every = 1 if save else max(1, -(-steps // rows))
     _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
-    return RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers)
+    return RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
@@ -285,10 +286,11 @@ def _recorded(
         "start": hashlib.sha256(mass.tobytes()).hexdigest(),
         "steps": options.steps,
         "every": options.every,
+        "probe": [probe.text for probe in options.probes],
     }
     assert request.trace.path is not None
     folder, resume = _recording_of(request.trace.path), request.trace.resume
-    record = stack.enter_context(recording(folder, graph, identity))
+    record = stack.enter_context(recording(folder, graph, identity, options.probes))
     if resume and not record.is_begun:
         listener.say(f"warning: `resume`: nothing is recorded in {folder}; starting at PDE step 0")
     if record.is_begun and not resume:
@@ -338,51 +340,3 @@ def _compared(
 
 def _recording_of(save: Path) -> Path:
     return save.with_name(save.name + SUFFIX)
-
-
-def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
-    trace = run.trace
-    meta = {
-        **(_of_one_field(graph) if is_of_one_field(graph) else _of_fields(run)),
-        "time_step": graph.time_step,
-        "artifact": digest,
-        "backend": run.backend,
-    }
-    ledgers = run.ledgers()
-    if ledgers:
-        meta["ledgers"] = {
-            field: {name: gain.quanta for name, gain in gains.items()} for field, gains in ledgers.items()
-        }
-    return {
-        "step": trace.step,
-        "mass": trace.mass.reshape(-1, *graph.shape),
-        "ledger": trace.ledger,
-        "transported": trace.transported,
-        "in_flight": trace.in_flight,
-        **({"residue": run.end.residue} if run.end is not None and sees_residues(graph) else {}),
-        "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
-    }
-
-
-def _of_one_field(graph: IntegerGraph) -> dict[str, Any]:
-    face = face_of(graph)
-    return {"quantum": graph.quantum, "theta": None if face is None else 1 << face.packet_exponent}
-
-
-def _of_fields(run: Run) -> dict[str, Any]:
-    """Names and quanta of fields, and where the arrays of a trace have their reservoirs and channels."""
-    columns = run.trace.columns
-    return {
-        "fields": [
-            {
-                "name": part.name,
-                "quantum": part.field.quantum,
-                "value_per_quantum": part.field.value_per_quantum,
-                "reservoirs": [part.reservoirs.start, part.reservoirs.stop],
-            }
-            for part in columns.fields
-        ],
-        "channels": [
-            {"population": part.population, "columns": [part.part.start, part.part.stop]} for part in columns.channels
-        ],
-    }

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.output import is_leftover
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.probes import Probe, Probed, quantities
 from pisnn_deploy.runs.run import Integers, RunState, Trace
 from pisnn_deploy.runs.snapshot import REMEDY, Snapshot, read_snapshot, write_snapshot
 
@@ -31,7 +33,9 @@ _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
 _SNAPSHOT = "snapshot.npz"
 _LOCK = "lock"
 FILES = (*(f"{name}.int64" for name in _PARTS), _SNAPSHOT)
-"""Files of a recording, in addition to its lock and temporary files of a killed writer."""
+"""Files of a recording, in addition to those of probes, its lock and temporary files of a killed writer."""
+_PROBED = "probe.*.int64"
+_CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,14 @@ class Recording:
     ----------
     identity : mapping of str to object
         Identity of the run: artifact, start, number of steps; JSON values.
+    probes : tuple of Probe
+        What the run probes.
     """
 
     folder: Path
     graph: IntegerGraph
     identity: Mapping[str, object]
+    probes: tuple[Probe, ...] = ()
 
     @property
     def is_begun(self) -> bool:
@@ -70,13 +77,13 @@ class Recording:
             )
             raise FileError(self.folder, f"records another run, with a different value of {wrong}", remedy=REMEDY)
         rows = snapshot.rows
-        for name in _PARTS:
+        for name in self._parts:
             if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
                 raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=REMEDY)
         return snapshot
 
     def require_digest(self, snapshot: Snapshot) -> None:
-        """Refuse packets in flight that differ from the recorded ones.
+        """Refuse packets in flight and probes that differ from the recorded ones.
 
         Raises
         ------
@@ -84,7 +91,8 @@ class Recording:
             If their hash differs.
         """
         if snapshot.in_flight_sha256 != self._digest(snapshot.rows):
-            raise FileError(self._raw("in_flight"), "is damaged (its hash differs from the snapshot's)", remedy=REMEDY)
+            damaged = self.folder if self.probes else self._raw("in_flight")
+            raise FileError(damaged, "is damaged (its hash differs from the snapshot's)", remedy=REMEDY)
 
     def begin(self) -> None:
         """Delete all recorded rows.
@@ -96,7 +104,9 @@ class Recording:
         """
         try:
             self._snapshot.unlink(missing_ok=True)
-            for name in _PARTS:
+            for path in self.folder.glob(_PROBED):  # an earlier run may have probed other neurons
+                path.unlink()
+            for name in self._parts:
                 self._raw(name).write_bytes(b"")
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -127,12 +137,14 @@ class Recording:
         FileError
             If the disk is full.
         """
+        probed = {_part(values.probe, name): rows for values in trace.probes for name, rows in values.values.items()}
         try:
-            for name in _PARTS:
+            for name in self._parts:
                 with self._raw(name).open("r+b") as stream:
                     stream.truncate(rows * self._row_bytes(name))
                     stream.seek(0, os.SEEK_END)
-                    np.ascontiguousarray(getattr(trace, name), np.int64).tofile(stream)
+                    values = probed[name] if name in probed else getattr(trace, name)
+                    np.ascontiguousarray(values, np.int64).tofile(stream)
                     stream.flush()
                     os.fsync(stream.fileno())
         except OSError as error:
@@ -146,11 +158,37 @@ class Recording:
     def trace(self, rows: int) -> Trace:
         """Map the rows on disk for reading."""
         step, mass, ledger, transported, in_flight = (self._mapped(name, rows) for name in _PARTS)
-        return Trace(step, mass, ledger, transported, in_flight, columns_of(self.graph))
+        probed = tuple(
+            Probed(
+                probe,
+                {name: self._mapped(_part(probe, name), rows) for name in quantities(self.graph, probe.population)},
+            )
+            for probe in self.probes
+        )
+        return Trace(step, mass, ledger, transported, in_flight, columns_of(self.graph), probes=probed)
 
     def _digest(self, rows: int) -> str:
-        with self._raw("in_flight").open("rb") as stream:
-            return hashlib.sha256(stream.read(8 * rows)).hexdigest()
+        digest = hashlib.sha256()
+        for name in ("in_flight", *self._neurons):
+            left = rows * self._row_bytes(name)
+            with self._raw(name).open("rb") as stream:
+                while left and (content := stream.read(min(left, _CHUNK_BYTES))):
+                    digest.update(content)
+                    left -= len(content)
+        return digest.hexdigest()
+
+    @cached_property
+    def _neurons(self) -> dict[str, int]:
+        """Number of neurons of each part of the probes."""
+        return {
+            _part(probe, name): probe.neurons.size
+            for probe in self.probes
+            for name in quantities(self.graph, probe.population)
+        }
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return (*_PARTS, *self._neurons)
 
     @property
     def _snapshot(self) -> Path:
@@ -161,7 +199,7 @@ class Recording:
 
     def _width(self, name: str) -> tuple[int, ...]:
         columns = columns_of(self.graph)
-        widths = {"mass": columns.cells, "ledger": columns.reservoirs, "transported": columns.size}
+        widths = {"mass": columns.cells, "ledger": columns.reservoirs, "transported": columns.size, **self._neurons}
         return (widths[name],) if name in widths else ()
 
     def _row_bytes(self, name: str) -> int:
@@ -174,15 +212,27 @@ class Recording:
         return np.memmap(self._raw(name), np.int64, "r", shape=shape)
 
 
+def _part(probe: Probe, quantity: str) -> str:
+    """Name of the part with a probed quantity."""
+    return f"probe.{probe.population}.{quantity}"
+
+
+def _files_of(folder: Path) -> tuple[str, ...]:
+    """Files that the recording in a folder may have."""
+    return (*FILES, *(path.name for path in folder.glob(_PROBED)))
+
+
 @contextmanager
-def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object]) -> Iterator[Recording]:
+def recording(
+    folder: Path, graph: IntegerGraph, identity: Mapping[str, object], probes: tuple[Probe, ...] = ()
+) -> Iterator[Recording]:
     """Lock a folder for the recording of one run.
 
     Parameters
     ----------
     folder : Path
         Folder, created if missing.
-    identity : mapping
+    identity, probes
         See `Recording`.
 
     Raises
@@ -190,8 +240,8 @@ def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object])
     FileError
         If another run records there, the folder cannot be created, or it has files that do not belong to a recording.
     """
-    with held_folder(folder, FILES):
-        yield Recording(folder, graph, identity)
+    with held_folder(folder, _files_of(folder)):
+        yield Recording(folder, graph, identity, probes)
 
 
 @contextmanager
@@ -218,16 +268,17 @@ def held_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def discard(folder: Path, names: Collection[str] = FILES) -> None:
+def discard(folder: Path, names: Collection[str] | None = None) -> None:
     """Remove a recording after its trace is written; the folder must be locked, and the lock is removed last.
 
     Files of others are kept, and the folder with them.
 
     Parameters
     ----------
-    names : collection of str
-        Files of the recording.
+    names : collection of str, optional
+        Files of the recording (default: those of a run).
     """
+    names = _files_of(folder) if names is None else names
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if _is_one_of(path.name, names):

@@ -30,19 +30,28 @@ class Backend:
         Whether it supports faults.
     without_faults : tuple of Trait
         Graphs that it supports only without faults.
+    why_no_probes : str
+        Why it cannot record probes; empty if it can.
+    without_probes : tuple of Trait
+        Graphs that it supports only without probes.
     """
 
     module: str
     needs: tuple[str, ...] = ()
     has_faults: bool = False
     without_faults: tuple[Trait, ...] = ()
+    why_no_probes: str = ""
+    without_probes: tuple[Trait, ...] = ()
 
+
+_ONLY_STATES = "it returns masses, packets, currents and residues, and not what other neurons send"
 
 BACKENDS: Mapping[str, Backend] = {
-    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE, SEEING)),
+    # Lava's own processes, of late graphs, keep no words that a probe could read.
+    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE, SEEING), without_probes=(LATE,)),
     "fast": Backend("pisnn_deploy.runs.fast", has_faults=True),
-    "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime")),
-    "torch": Backend("pisnn_deploy.runs.torch", ("torch",)),
+    "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime"), why_no_probes=_ONLY_STATES),
+    "torch": Backend("pisnn_deploy.runs.torch", ("torch",), why_no_probes=_ONLY_STATES),
 }
 """All backends by name; each runs every graph."""
 NAMES = tuple(BACKENDS)
@@ -92,8 +101,8 @@ def run_graph(
     Raises
     ------
     UsageError
-        For an unknown backend, or one that does not support the graph, this interpreter or faults; for so many PDE
-        steps that sums of packets may wrap; and for a start outside the operating range or a width.
+        For an unknown backend, or one that does not support the graph, this interpreter, faults or probes; for so many
+        PDE steps that sums of packets may wrap; and for a start outside the operating range or a width.
     CheckError
         If the backend itself failed.
     """
@@ -106,9 +115,19 @@ def run_graph(
     require_room(graph, options)
     if options.faults:
         refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use `backend` fast")
+    if options.probes:
+        _require_probes(backend, chosen, graph)
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")
     require(f"backend {backend}", *chosen.needs)
     module = importlib.import_module(chosen.module)
     return cast(Run, module.run(graph, mass, options, progress))
+
+
+def _require_probes(name: str, backend: Backend, graph: IntegerGraph) -> None:
+    """Refuse a backend that cannot record probes of a graph."""
+    if backend.why_no_probes:
+        others = " or ".join(other for other, each in BACKENDS.items() if not each.why_no_probes)
+        raise UsageError(f"backend {name}: cannot record probes ({backend.why_no_probes}); use {others}")
+    refuse(graph, f"backend {name} with probes", backend.without_probes, "use `backend` fast")

@@ -16,6 +16,7 @@ from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.columns import Columns, FieldColumns, columns_of
 from pisnn_deploy.graph.currents import first_kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.probes import Probe, Probed, bytes_of_probes, empty_probed
 from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, exact_sums, totals_of
 
 Integers = NDArray[np.int64]
@@ -93,6 +94,8 @@ class RunOptions:
         Faults to inject, on `cpu` or `fast`.
     recovers : bool
         Whether violations are repaired, see `pisnn_deploy.audit.recovery`.
+    probes : tuple of Probe
+        Neurons whose spikes and states the trace includes, on `cpu` or `fast`.
     """
 
     steps: int
@@ -103,6 +106,7 @@ class RunOptions:
     until: int | None = None
     faults: tuple[Fault, ...] = ()
     recovers: bool = False
+    probes: tuple[Probe, ...] = ()
 
     @property
     def first_step(self) -> int:
@@ -188,6 +192,8 @@ class Trace:
         Positions of fields and channels in the arrays.
     flux : int64 array [n, 3, channels], or None
         Packets of the step (quanta), and currents and residues after firing (flux units); optional.
+    probes : tuple of Probed
+        Spikes and states of probed neurons.
     """
 
     step: Integers
@@ -197,6 +203,7 @@ class Trace:
     in_flight: Integers
     columns: Columns
     flux: Integers | None = None
+    probes: tuple[Probed, ...] = ()
 
     def at(self, rows: Integers | slice) -> Trace:
         """Select rows of the trace.
@@ -210,7 +217,8 @@ class Trace:
             part[rows] for part in (self.mass, self.ledger, self.transported, self.in_flight)
         )
         flux = None if self.flux is None else self.flux[rows]
-        return Trace(self.step[rows], mass, ledger, transported, in_flight, self.columns, flux)
+        probes = tuple(probed.at(rows) for probed in self.probes)
+        return Trace(self.step[rows], mass, ledger, transported, in_flight, self.columns, flux, probes)
 
     def ledgers(self) -> dict[str, dict[str, LedgerGain]]:
         """Return what each ledger has taken up to the last row, by field and name; fields without ledgers are left out.
@@ -270,6 +278,7 @@ def trace_of(
     transported: Integers,
     in_flight: Integers,
     flux: Integers | None = None,
+    probes: tuple[Probed, ...] = (),
 ) -> Trace:
     """Create a trace from masses and ledgers in one array.
 
@@ -279,15 +288,17 @@ def trace_of(
         PDE step of each row.
     holdings : int64 array [n, holders]
         Masses and ledgers, field by field.
-    transported, in_flight, flux
+    transported, in_flight, flux, probes
         See `Trace`.
     """
     columns = columns_of(graph)
     mass, ledger = columns.split(holdings)
-    return Trace(steps, mass, ledger, transported, in_flight, columns, flux)
+    return Trace(steps, mass, ledger, transported, in_flight, columns, flux, probes)
 
 
-def empty_trace(graph: IntegerGraph, steps: Integers, *, everything: bool = False) -> Trace:
+def empty_trace(
+    graph: IntegerGraph, steps: Integers, *, everything: bool = False, probes: tuple[Probe, ...] = ()
+) -> Trace:
     """Create a trace of zeros.
 
     Parameters
@@ -296,24 +307,29 @@ def empty_trace(graph: IntegerGraph, steps: Integers, *, everything: bool = Fals
         PDE step of each row.
     everything : bool
         Whether it includes currents and residues of channels.
+    probes : tuple of Probe
+        Neurons whose spikes and states it includes.
     """
     rows, columns = steps.size, columns_of(graph)
     sizes = columns.cells, columns.reservoirs, columns.size
     mass, ledger, transported = (np.zeros((rows, n), np.int64) for n in sizes)
     flux = np.zeros((rows, 3, columns.size), np.int64) if everything else None
-    return Trace(steps, mass, ledger, transported, np.zeros(rows, np.int64), columns, flux)
+    probed = empty_probed(graph, probes, rows)
+    return Trace(steps, mass, ledger, transported, np.zeros(rows, np.int64), columns, flux, probed)
 
 
-def row_bytes(graph: IntegerGraph, *, everything: bool = False) -> int:
+def row_bytes(graph: IntegerGraph, *, everything: bool = False, probes: tuple[Probe, ...] = ()) -> int:
     """Size of a row of a trace in bytes.
 
     Parameters
     ----------
     everything : bool
         Whether it includes currents and residues of channels.
+    probes : tuple of Probe
+        Neurons whose spikes and states it includes.
     """
     columns = columns_of(graph)
-    return 8 * (columns.holders + (4 if everything else 1) * columns.size)
+    return 8 * (columns.holders + (4 if everything else 1) * columns.size) + bytes_of_probes(graph, probes)
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def _require_proof(
         done_again = rows.at(np.flatnonzero((rows.step > first) | (first == 0)))
         wrong = np.flatnonzero(done_again.in_flight != again.trace.in_flight)
         problem = f"in_flight of PDE step {done_again.step[wrong[0]]} differs" if wrong.size else ""
+        problem = problem or _difference_of_probes(again.trace, done_again)
     if problem:
         raise FileError(
             record.folder,
@@ -142,6 +143,15 @@ def _difference(right: RunState, recorded: RunState) -> str:
     for name in ("in_flight", "packets_sent", "quanta_sent", "events"):
         if getattr(right, name) != getattr(recorded, name):
             return f"{name} is {getattr(recorded, name)}, not {getattr(right, name)}"
+    return ""
+
+
+def _difference_of_probes(right: Trace, recorded: Trace) -> str:
+    """Return the first difference between the probes of two traces, or an empty string."""
+    for expected, values in zip(right.probes, recorded.probes, strict=True):
+        for name, rows in expected.values.items():
+            if (wrong := first_true(np.asarray(values.values[name] != rows).any(axis=1))) is not None:
+                return f"{name} of {expected.probe.population} at PDE step {right.step[wrong]} differs"
     return ""
 
 
@@ -164,4 +174,4 @@ def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, se
 
 def _longest(graph: IntegerGraph, options: RunOptions) -> int:
     """Longest segment whose rows fit into memory, in PDE steps."""
-    return max(1, ROWS_BYTES // max(row_bytes(graph), 1)) * options.every
+    return max(1, ROWS_BYTES // max(row_bytes(graph, probes=options.probes), 1)) * options.every

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import numpy as np
 
-from pisnn_deploy.audit.facts import channel_facts
 from pisnn_deploy.audit.invariants import KINDS, Audit
 from pisnn_deploy.audit.recovery import Detection, detection_of
 from pisnn_deploy.core.arithmetic import require_width
@@ -23,6 +22,7 @@ from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import spikes
 from pisnn_deploy.graph.semantics import Results, Semantics, State
+from pisnn_deploy.runs.probing import ProbedRows, flux_between
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, empty_trace
 
 SLICE_SECONDS = 0.1
@@ -232,12 +232,16 @@ class _Rows:
     ----------
     kept : int
         Number of filled rows.
+    needs_before : bool
+        Whether rows depend on the state one PDE step before, too.
     """
 
     def __init__(self, graph: IntegerGraph, options: RunOptions) -> None:
         self._graph = graph
         self._last = options.last_step
-        self.trace = empty_trace(graph, options.kept_steps(), everything=options.everything)
+        self.trace = empty_trace(graph, options.kept_steps(), everything=options.everything, probes=options.probes)
+        self.needs_before = options.everything or bool(options.probes)
+        self._probed = ProbedRows(graph, options.probes, options.steps) if options.probes else None
         self.kept = 0
 
     @property
@@ -252,13 +256,15 @@ class _Rows:
         Parameters
         ----------
         before : RunState or None
-            State one PDE step before; needed only for traces with flux compartments.
+            State one PDE step before; None at the start of the run, and where `needs_before` is false.
         """
         trace, row = self.trace, self.kept
         if row == trace.step.size or state.step != trace.step[row]:
             return
         if trace.flux is not None and before is not None:
-            trace.flux[row] = _flux(self._graph, before, state)
+            trace.flux[row] = flux_between(self._graph, before, state)
+        if self._probed is not None:
+            self._probed.fill(trace.probes, row, before, state)
         trace.mass[row], trace.ledger[row] = trace.columns.split(state.mass)
         trace.transported[row], trace.in_flight[row] = state.transported, state.in_flight
         self.kept += 1
@@ -272,9 +278,9 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
     while done < last:
         begun = time.perf_counter()
         away = rows.next_step - done
-        if options.everything and away == 1:
+        if rows.needs_before and away == 1:
             before = stepper.state()
-        steps = min(some, away - 1 if options.everything and away > 1 else away)
+        steps = min(some, away - 1 if rows.needs_before and away > 1 else away)
         stepper.advance(steps)
         done += steps
         if done == rows.next_step:
@@ -285,22 +291,6 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
         if progress is not None and now - reported > SLICE_SECONDS:
             reported = now
             progress(done)
-
-
-def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
-    """Packets, currents and residues of a PDE step; the current follows from the change of the residue."""
-    rules = [facts.firing for facts in channel_facts(graph)]
-    if any(rule is None or rule.withholding is not None for rule in rules):
-        # Withheld packets are not in the state, so repeat the step.
-        nothing = np.zeros_like(before.residue)
-        last = State(before.mass, nothing, before.residue, nothing, before.current)
-        state = Semantics(graph).step(last, before.step)
-        return np.stack([state.packets, state.current, state.residue])
-    packets = after.transported - before.transported
-    exponents = np.array([0 if rule is None else rule.exponent for rule in rules], np.int64)
-    sizes = [channels.size for channels in graph.channels]
-    current = (packets << np.repeat(exponents, sizes)) + after.residue - before.residue
-    return np.stack([packets, current, after.residue])
 
 
 Sends = dict[str, tuple[Integers, ...]]

@@ -40,6 +40,9 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop", "serial"]),
     "plot": (pd.SimulationRun.plot, ["self", "path"]),
     "report": (pd.SimulationRun.report, ["self", "path"]),
+    "raster": (pd.SimulationRun.raster, ["self", "path"]),
+    "spikes": (pd.SimulationRun.spikes, ["self", "population", "output"]),
+    "states": (pd.SimulationRun.states, ["self", "population"]),
     "to_dict": (pd.SimulationRun.to_dict, ["self"]),
     "to_xarray": (pd.SimulationRun.to_xarray, ["self"]),
 }
@@ -52,7 +55,11 @@ ELSEWHERE = {
         "--plot": "report.accuracy_picture.draw_waterfall",
     },
     "converge": {"--plot": "ConvergenceStudy.plot", "--min-order": "ConvergenceStudy.require_order"},
-    "simulate": {"--plot": "SimulationRun.plot", "--report": "SimulationRun.report"},
+    "simulate": {
+        "--plot": "SimulationRun.plot",
+        "--raster": "SimulationRun.raster",
+        "--report": "SimulationRun.report",
+    },
     "check": {"--format": "checks.formats.FORMATS", "--output": "checks.formats.FORMATS"},
 }
 """Options whose counterpart is no keyword of the function that is called like the command."""

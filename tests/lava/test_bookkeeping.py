@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pisnn_deploy.lava.bookkeeping import _Rows
 from pisnn_deploy.lava.exchange import Exchange
+from pisnn_deploy.lava.row_file import RowFile
 
 ROWS = 4
 
@@ -26,8 +26,8 @@ def test_a_row_is_written_where_it_belongs_and_nowhere_else(tmp_path: Path) -> N
     files = files_with(tmp_path, 5, 3)
     mass, flux = files.array("mass"), files.array("flux")
     strided = np.arange(18, dtype=np.int64).reshape(3, 6)[:, ::2]
-    _Rows(files, "mass").write(2, np.arange(5))
-    _Rows(files, "flux").write(1, strided)
+    RowFile(files, "mass").write(2, np.arange(5))
+    RowFile(files, "flux").write(1, strided)
     assert mass.tolist() == [[0] * 5, [0] * 5, [0, 1, 2, 3, 4], [0] * 5]
     assert np.array_equal(flux[1], strided) and not flux[[0, 2, 3]].any()
 
@@ -35,14 +35,14 @@ def test_a_row_is_written_where_it_belongs_and_nowhere_else(tmp_path: Path) -> N
 def test_rows_without_numbers_and_arrays_without_rows(tmp_path: Path) -> None:
     files = files_with(tmp_path, 5, 0, everything=False)
     before = (tmp_path / "transported.npy").read_bytes()
-    rows = _Rows(files, "transported")
+    rows = RowFile(files, "transported")
     rows.write(ROWS - 1, np.zeros(0, np.int64))
-    assert rows.count == ROWS and _Rows(files, "flux").count == 0
+    assert rows.count == ROWS and RowFile(files, "flux").count == 0
     assert (tmp_path / "transported.npy").read_bytes() == before
 
 
 def test_a_row_that_a_disk_takes_in_parts_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, write = files_with(tmp_path, 1000, 1), os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, position: write(file, data[:999], position))
-    _Rows(files, "mass").write(3, np.arange(1000))
+    RowFile(files, "mass").write(3, np.arange(1000))
     assert np.array_equal(files.array("mass")[3], np.arange(1000))

@@ -18,6 +18,7 @@ from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.phases import step_and_phase
 from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word
 from pisnn_deploy.lava.ports import PortsOfNeurons, ports_of
+from pisnn_deploy.lava.probing import ProbeWriter
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.programs import Operand, run
 from pisnn_deploy.programs.arrays import Arrays
@@ -38,7 +39,8 @@ class NeuronsModel(PortsOfNeurons):
         self.plan = plan
         self._first_step = int(proc_params["first_step"])
         self._goes_on = bool(proc_params["goes_on"])
-        files = Exchange(proc_params["folder"])
+        files, probe = Exchange(proc_params["folder"]), proc_params["probe"]
+        self._probe = None if probe is None else ProbeWriter(files, probe)
         self._events = files.array("events")
         self._last_step = int(files.array("last_step")[0])
         size = plan.population.size
@@ -216,6 +218,8 @@ class NeuronsModel(PortsOfNeurons):
                 self._outputs[number].send(self._silence)
                 continue
             self._send_payload(number, payload, step, counts)
+        if self._probe is not None:
+            self._probe.remembered(self.kept, step)
         self._tell_audit()
 
     def _send_payload(self, number: int, payload: Integers, step: int, counts: bool) -> None:
@@ -223,6 +227,8 @@ class NeuronsModel(PortsOfNeurons):
         watch, guard = self._watches_of_payloads[number], self.plan.guards[number]
         if watch is not None:
             watch.look(payload, step)
+        if self._probe is not None:
+            self._probe.sent(number, payload, step)
         spikes = guard.spikes(payload)
         self.send(number, spikes)
         if counts and guard.reach:

@@ -9,7 +9,9 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import OUTPUTS, PORTS, plan_of
+from pisnn_deploy.lava.probing import probe_plan
 from pisnn_deploy.lava.start import Start
 
 
@@ -45,6 +47,7 @@ class Neurons(AbstractProcess):
         super().__init__(first_step=start.step, goes_on=start.goes_on, folder=folder, name=population)
         # After super().__init__, because Lava cannot clean up a process that failed before it.
         plan = self.proc_params["plan"] = plan_of(graph, population)
+        self.proc_params["probe"] = probe_plan(Exchange(folder), graph, plan)
         size = plan.population.size
         width = max((guard.width for guard in plan.guards), default=1)
         for number in range(PORTS):

@@ -1,0 +1,82 @@
+"""`simulate --probe` and `--raster`, and the same in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import run_command
+from models_under_test import compiled
+
+import pisnn_deploy as pd
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.artifact import write_artifact
+
+
+@pytest.fixture(autouse=True)
+def _artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_artifact(Path("a.pisnn"), compiled(cells=16, boundary="dirichlet=0,1"), {})
+
+
+def test_a_saved_trace_has_spikes_and_states_of_every_step_and_python_gives_the_same() -> None:
+    words = (
+        "simulate",
+        "a.pisnn",
+        "--backend",
+        "fast",
+        "--steps",
+        "12",
+        "-q",
+        "--probe",
+        "flux:0-3",
+        "--probe",
+        "membrane",
+    )
+    assert run_command(*words, "--save", "a.npz", "--raster", "a.png").returncode == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    run = pd.load("a.pisnn").simulate(12, backend="fast", probe=["flux:0-3", "membrane"])
+    with np.load("a.npz") as saved:
+        assert saved["probe.flux.neurons"].tolist() == [0, 1, 2, 3]
+        assert np.array_equal(saved["probe.flux.spikes"], run.spikes("flux"))
+        assert run.spikes("flux").shape == (13, 4) and run.spikes("flux").any()
+        assert set(run.states("flux")) == {"current", "residue"}
+        for name, rows in run.states("flux").items():
+            assert np.array_equal(saved[f"probe.flux.{name}"], rows)
+        assert np.array_equal(saved["probe.membrane.mass"][:, :16], saved["mass"])
+
+
+def test_a_raster_without_a_probe_is_of_all_neurons() -> None:
+    words = ("simulate", "a.pisnn", "--backend", "fast", "--steps", "6", "-q")
+    assert run_command(*words, "--raster", "all.png").returncode == 0
+    assert run_command(*words, "--probe", "flux", "--probe", "membrane", "--raster", "named.png").returncode == 0
+    assert Path("all.png").read_bytes() == Path("named.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--probe", "fluxx"), "--probe fluxx: no population has the name 'fluxx'; did you mean flux?"),
+        (("--probe", "flux:17"), "--probe flux:17: there is no neuron 17; the population has neurons 0 to 16"),
+        (("--probe", "flux", "--fault", "drop:packet[3]@2"), "--fault: does not go with --probe"),
+        (
+            ("--probe", "flux", "--domains", "2"),
+            "--domains: cannot be combined with --probe, because halos send some spikes twice",
+        ),
+    ],
+)
+def test_what_cannot_be_probed_is_refused(words: tuple[str, ...], message: str) -> None:
+    done = run_command("simulate", "a.pisnn", "--backend", "fast", "--steps", "5", *words)
+    assert (done.returncode, done.stderr) == (2, f"error: {message}\n")
+
+
+def test_wrong_probes_in_python_are_refused() -> None:
+    artifact = pd.load("a.pisnn")
+    with pytest.raises(UsageError, match=r"^`probe` 3: expected texts, such as flux:0-9$"):
+        artifact.simulate(1, backend="fast", probe=[3])  # type: ignore[list-item]
+    with pytest.raises(UsageError, match=r"^`probe` 3: expected a text or a path$"):
+        artifact.simulate(1, backend="fast", probe=3)  # type: ignore[arg-type]
+    run = artifact.simulate(1, backend="fast", probe="flux")
+    with pytest.raises(UsageError, match=r"^'membrane' was not probed; simulate with `probe` membrane$"):
+        run.spikes("membrane")
