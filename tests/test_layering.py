@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "faults": {"audit", "core", "graph", "mesh", "programs"},
     "formats": {"core", "graph", "mesh", "physics", "programs"},
     "runs": {"audit", "core", "faults", "formats", "graph", "mesh", "programs"},
-    "lava": {"audit", "core", "faults", "graph", "programs", "runs"},
+    "lava": {"audit", "core", "faults", "formats", "graph", "programs", "runs"},
     "invariance": {"compiler", "core", "faults", "graph", "mesh", "programs", "runs"},
     "training": {"core", "graph", "laws", "mesh", "physics"},
     "project": {

@@ -17,12 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import (
@@ -37,15 +37,15 @@ from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_co
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.columns import divergence
-from pisnn_deploy.graph.currents import kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process
-from pisnn_deploy.lava.probing import create_probes, probed_rows
+from pisnn_deploy.lava.probing import create_probes
+from pisnn_deploy.lava.results import run_of
 from pisnn_deploy.lava.shared_memory import remove_segments
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of, trace_of
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.states import first_true, holder_place, misfit
 
 _POLL_SECONDS = 0.05
@@ -297,7 +297,6 @@ def _collect(
     graph: IntegerGraph, start: RunState, options: RunOptions, files: Exchange, end: str, progress: Progress | None
 ) -> Run:
     """Read the results of a worker."""
-    trace_steps = options.kept_steps()
     result = files.read_json(files.result)
     status = files.array("status")
     if result is None:
@@ -309,52 +308,20 @@ def _collect(
         _require_memory(f"{result['failure']}\n{result['traceback']}", files)
         details = str(result["traceback"]).rstrip() or _tail(files.log)
         raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
-    steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
-    counted = files.events(graph.chain)
-    events = {name: count + start.events[name] for name, count in counted.items()}
-    packets_sent = start.packets_sent + int(status[exchange.PACKETS])
-    quanta_sent = start.quanta_sent + int(status[exchange.QUANTA])
-    trace = trace_of(
+    run = run_of(
         graph,
-        trace_steps[:rows],
-        np.array(files.array("mass")[:rows]),
-        np.array(files.array("transported")[:rows]),
-        np.array(files.array("in_flight")[:rows]),
-        np.array(files.array("flux")[:rows]) if options.everything else None,
-        probed_rows(files, graph, options.probes, rows),
-    )
-    end_state = None
-    if steps == options.last_step and not result["failure"]:
-        _, current, residue = np.array(files.array("end_flux"))
-        end_state = RunState(
-            steps,
-            np.array(files.array("end_mass")),
-            kept_current(graph, current),
-            residue,
-            np.array(files.array("end_transported")),
-            int(np.abs(files.array("end_flux")[0]).sum()),
-            packets_sent,
-            quanta_sent,
-            events,
-        )
-        if not options.faults:
-            _require_state(graph, start, end_state)
-    if progress is not None:
-        progress(steps)
-    return Run(
-        backend="cpu",
-        steps=steps,
-        time_steps=start.step * int(graph.period or 0) + int(status[exchange.TIME_STEPS]),
-        trace=trace,
-        violations=dict(_violations(status, overflow=bool(result.get("overflow")))),
+        start,
+        options,
+        files,
         failure=str(result["failure"]),
-        packets_sent=packets_sent,
-        quanta_sent=quanta_sent,
-        events=events,
-        wall_seconds=float(result["seconds"]),
-        end=end_state,
-        detections=_detections(files, result),
+        overflow=bool(result.get("overflow")),
+        seconds=float(result["seconds"]),
     )
+    if run.end is not None and not options.faults:
+        _require_state(graph, start, run.end)
+    if progress is not None:
+        progress(run.steps)
+    return replace(run, detections=_detections(files, result))
 
 
 def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
@@ -380,12 +347,6 @@ def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, 
     if "stopped" in result:
         detections.append(result["stopped"])
     return tuple(Detection(**detection) for detection in detections)
-
-
-def _violations(status: Integers, *, overflow: bool) -> Mapping[str, int]:
-    counts = dict(zip(KINDS, status[exchange.VIOLATIONS].tolist(), strict=True))
-    counts["overflow"] += int(overflow)
-    return counts
 
 
 def _tail(log: Path) -> str:

@@ -16,18 +16,16 @@ from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.stock import is_stock, stock_network
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
-from pisnn_deploy.lava.processes.clif.process import CLIF, inlet, is_within, outlet
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.lava.shared_memory import channel_bytes, free_shared_memory, require_shared_memory
 from pisnn_deploy.lava.start import Start, start_of
 from pisnn_deploy.lava.stock import stock_processes
-from pisnn_deploy.lava.synapse import connect_line, names_of_ports
+from pisnn_deploy.lava.wiring import wire
 
 MODELS: Mapping[type[AbstractProcess], type] = {
     Audit: AuditModel,
@@ -87,8 +85,8 @@ def build_network(
         If Lava would change a mantissa, or there is too little shared memory.
     """
     replaced = dict(replaced_models or {})
-    wire = _wire_stock if is_stock(graph) else _wire
-    root = wire(graph, start_of(graph, files, first_step, goes_on=goes_on), files.folder)
+    root_of = _wire_stock if is_stock(graph) else _wire_neurons
+    root = root_of(graph, start_of(graph, files, first_step, goes_on=goes_on), files.folder)
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=replaced)
     executable = root.compile(configuration, {"pypy_channel_size": CHANNEL_SIZE})
     for process in executable.proc_builders:
@@ -100,17 +98,8 @@ def build_network(
     return Network(root, executable, actors)
 
 
-def _wire(graph: IntegerGraph, start: Start, folder: Path) -> AbstractProcess:
-    """Connect `CLIF` (holders, channels and the audit) with the other populations."""
-    clif = CLIF(graph, start, folder)
-    around = {name: Neurons(graph, name, start, folder) for name in graph.chain if not is_within(graph, name)}
-    for line in stored_synapses(graph):
-        source, target = around.get(line.synapse.source), around.get(line.synapse.target)
-        if source is not None or target is not None:
-            out, port = names_of_ports(graph, line)
-            spikes = getattr(clif, outlet(line)) if source is None else getattr(source, out)
-            arrival = getattr(clif, inlet(line)) if target is None else getattr(target, port)
-            connect_line(graph, line, spikes, arrival)
+def _wire_neurons(graph: IntegerGraph, start: Start, folder: Path) -> AbstractProcess:
+    clif, _, _ = wire(graph, start, folder)
     return clif
 
 

@@ -13,6 +13,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.audit_input import AUDIT_PORTS
 from pisnn_deploy.lava.plan import OUTPUTS, PORTS
+from pisnn_deploy.lava.steering import SIDES
 
 Model = TypeVar("Model", bound=PyLoihiProcessModel)
 
@@ -45,6 +46,7 @@ def ports_of(model: PyLoihiProcessModel, name: str, count: int) -> tuple[Any, ..
 
 @numbered("in", PORTS, PyInPort.VEC_DENSE, np.int64)
 @numbered("out", OUTPUTS, PyOutPort.VEC_DENSE, np.int32)
+@numbered("side", SIDES, PyInPort.VEC_DENSE, np.int64)
 class PortsOfNeurons(PyLoihiProcessModel):
     """Base class of the models of `Neurons`."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -78,6 +78,19 @@ def run_network(
         If the run did not end before the deadline.
     """
     deadline = time.monotonic() + deadline_seconds
+    with started(network) as runtime:
+        return advance(network, runtime, time_steps, deadline, watch)
+
+
+@contextmanager
+def started(network: Network) -> Iterator[Runtime]:
+    """Start the processes of a network, and clean up all of them and their shared memory.
+
+    Raises
+    ------
+    ActorFailure
+        A process could not be started.
+    """
     runtime = Runtime(network.executable, ActorType.MultiProcessing)
     network.executable.assign_runtime_to_all_processes(runtime)
     try:
@@ -87,12 +100,40 @@ def run_network(
             raise ActorFailure(
                 f"a process could not be started: {type(error).__name__}: {error}", getattr(error, "trace", "")
             ) from error
-        started = time.perf_counter()
-        runtime.start(RunSteps(num_steps=time_steps, blocking=False))
-        _watch_actors(network, runtime, deadline, watch)
-        return time.perf_counter() - started
+        yield runtime
     finally:
         _reap(runtime)
+
+
+def advance(
+    network: Network, runtime: Any, time_steps: int, deadline: float, watch: Callable[[dict[str, int]], None]
+) -> float:
+    """Run some time steps of a started network.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        From `started`.
+    deadline : float
+        Time of the monotonic clock at which the time steps must be done.
+    watch : callable
+        See `run_network`.
+
+    Returns
+    -------
+    float
+        Time of the stepping in seconds.
+
+    Raises
+    ------
+    PisnnError, ActorFailure, DeadlinePassed
+        See `run_network`; the network cannot go on.
+    """
+    begun = time.perf_counter()
+    runtime.start(RunSteps(num_steps=time_steps, blocking=False))
+    _watch_actors(network, runtime, deadline, watch)
+    runtime._is_running = False  # else Lava refuses to read variables
+    return time.perf_counter() - begun
 
 
 def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callable[[dict[str, int]], None]) -> None:

@@ -12,7 +12,7 @@ from lava.magma.core.model.py.ports import PyInPort
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from pisnn_deploy.core.errors import InvariantViolation
+from pisnn_deploy.core.errors import InvariantViolation, UsageError
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.audit_input import audit_input
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
@@ -45,6 +45,10 @@ class AuditModel(PortsOfAudit):
         messages = [port.recv() for port in self._ports]
         step, phase = step_and_phase(self.time_step, self._period, self._start.step)
         books, audit_input = self._books, self._input
+        if step > books.last_step:
+            raise UsageError(
+                f"PDE step {step}: the network was created for {books.last_step} steps; create it for more"
+            )
         absorbing = phase == 0
         # Packets after the last PDE step would belong to the next one.
         firing = books.firing.get(phase, ()) if step < books.last_step else ()

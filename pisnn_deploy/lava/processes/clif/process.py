@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
+from pisnn_deploy.formats.c.boundary import Sides
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import Line, lines_of, stored_synapses
 from pisnn_deploy.lava.start import Start
+from pisnn_deploy.lava.steering import NO_SIDES
 
 
 class CLIF(AbstractProcess):
@@ -26,22 +29,36 @@ class CLIF(AbstractProcess):
         Start of the run.
     folder : Path
         Folder of the run.
+    sides : Sides
+        Sides whose values other processes send.
 
     Attributes
     ----------
     out_* : OutPort
-        Output of a population with targets outside; see `outlet`.
+        Each output of its populations; see `outlet`.
     in_* : InPort
         Input of a population with sources outside; see `inlet`.
+    mass_* : OutPort [1, holders]
+        Masses and ledgers of each field, in every time step.
+    side0, side1, ... : InPort [1]
+        Value of each of the sides, if its own neurons see them.
     """
 
-    def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "clif") -> None:
-        super().__init__(graph=graph, start=start, folder=folder, name=name)
+    def __init__(
+        self, graph: IntegerGraph, start: Start, folder: Path, name: str = "clif", sides: Sides = NO_SIDES
+    ) -> None:
+        super().__init__(graph=graph, start=start, folder=folder, sides=sides, name=name)
+        for population in filter(partial(is_within, graph), graph.chain):
+            shape = (graph.size(population) * lines_of(graph, population),)
+            for output in range(len(graph.population(population).program.sends)):
+                setattr(self, outlet(population, output), OutPort(shape=shape))
+        for field in graph.fields:
+            setattr(self, f"mass_{field.name}", OutPort(shape=(1, field.size)))
+        if sides.sides and is_within(graph, sides.population):
+            for number in range(len(sides.sides)):
+                setattr(self, f"side{number}", InPort(shape=(1,)))
         for line in stored_synapses(graph):
             source, target = line.synapse.source, line.synapse.target
-            if is_within(graph, source) and not is_within(graph, target):
-                shape = (graph.size(source) * lines_of(graph, source),)
-                setattr(self, outlet(line), OutPort(shape=shape))
             if is_within(graph, target) and not is_within(graph, source):
                 setattr(self, inlet(line), InPort(shape=(graph.size(target),)))
 
@@ -51,9 +68,9 @@ def is_within(graph: IntegerGraph, population: str) -> bool:
     return population in graph.holders or any(channels.population == population for channels in graph.channels)
 
 
-def outlet(line: Line) -> str:
-    """Name of the output of `CLIF` for the source of a synapse."""
-    return f"out_{line.synapse.source}_{line.synapse.output}"
+def outlet(population: str, output: int) -> str:
+    """Name of the port of `CLIF` for an output of one of its populations."""
+    return f"out_{population}_{output}"
 
 
 def inlet(line: Line) -> str:

@@ -13,6 +13,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.formats.c.boundary import BIAS, Sides
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.phases import step_and_phase
@@ -20,6 +22,7 @@ from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word
 from pisnn_deploy.lava.ports import PortsOfNeurons, ports_of
 from pisnn_deploy.lava.probing import ProbeWriter
 from pisnn_deploy.lava.processes.neurons.process import Neurons
+from pisnn_deploy.lava.steering import Steering
 from pisnn_deploy.programs import Operand, run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.tape import Call, Tape
@@ -41,6 +44,8 @@ class NeuronsModel(PortsOfNeurons):
         self._goes_on = bool(proc_params["goes_on"])
         files, probe = Exchange(proc_params["folder"]), proc_params["probe"]
         self._probe = None if probe is None else ProbeWriter(files, probe)
+        sides: Sides = proc_params["sides"]
+        self._steering = Steering(sides, plan.population.parameters[BIAS]) if sides.sides else None
         self._events = files.array("events")
         self._last_step = int(files.array("last_step")[0])
         size = plan.population.size
@@ -80,7 +85,8 @@ class NeuronsModel(PortsOfNeurons):
         population = self.plan.population
         ports = dict(zip(population.program.ports, self.arrived, strict=False))
         states = {word.name: remembered for word, remembered in self._memory.items() if word.role == "state"}
-        return {**ports, **states, **population.parameters}
+        steered = {} if self._steering is None else {BIAS: self._steering.bias}
+        return {**ports, **states, **population.parameters, **steered}
 
     @cached_property
     def _recorded(self) -> tuple[tuple[Call, ...], dict[Operand, Integers]]:
@@ -106,6 +112,8 @@ class NeuronsModel(PortsOfNeurons):
     def run_spk(self) -> None:
         """Run one time step."""
         step, phase = self.now()
+        if self._steering is not None:
+            self._hear_sides(self._steering, step, phase)
         # Packets after the last PDE step would belong to the next one.
         runs = step < self._last_step or not self.plan.fires
         if phase == self.plan.phase and runs:
@@ -114,6 +122,15 @@ class NeuronsModel(PortsOfNeurons):
             self.ask(step, phase)
         else:
             self.rest(phase)
+
+    def _hear_sides(self, steering: Steering, step: int, phase: int) -> None:
+        """Receive the values of sides; those of the first time step of a PDE step count."""
+        for number, port in enumerate(ports_of(self, "side", steering.count)):
+            message = port.recv()
+            if phase == 0 and step < self._last_step:
+                if not port.csp_ports:
+                    raise UsageError(f"side {steering.name(number)}: nothing is connected to its port")
+                steering.set(number, message, step, self.time_step)
 
     def now(self) -> tuple[int, int]:
         """Return PDE step and phase of this time step."""

@@ -1,0 +1,1 @@
+"""Process of a whole artifact, for Lava programs of users."""
