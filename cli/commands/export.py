@@ -8,7 +8,7 @@ import click
 
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
-from pisnn_deploy.project.exports import ENDINGS, export
+from pisnn_deploy.project.exports import ENDINGS, MOST_STEPS, STEPS, export
 
 
 @click.command("export", context_settings=HELP)
@@ -18,7 +18,7 @@ from pisnn_deploy.project.exports import ENDINGS, export
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File (default: NAME.onnx, .net or .nir); for lava, c, torch and verilog a folder (as NAME-c) or .zip.",
+    help="File (default: NAME.onnx, .net or .nir); a folder (NAME-c) or .zip for lava, c, torch, verilog and sanafe.",
 )
 @click.option(
     "--loop", is_flag=True, help="For onnx: take the number of PDE steps as an input `steps`, instead of doing one."
@@ -26,10 +26,22 @@ from pisnn_deploy.project.exports import ENDINGS, export
 @click.option(
     "--serial", is_flag=True, help="For verilog: run the neurons one after the other, instead of all at once."
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(1, MOST_STEPS),
+    help=f"For sanafe: PDE steps of the run whose spikes are replayed (default: {STEPS}).",
+)
 @JSON
 @QUIET
 def command(
-    artifact: str, target: str, output: Path | None, loop: bool, serial: bool, as_json: bool, quiet: bool
+    artifact: str,
+    target: str,
+    output: Path | None,
+    loop: bool,
+    serial: bool,
+    steps: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Export ARTIFACT (.pisnn), a checkpoint (.safetensors, .pt) or a model of the zoo to another format.
 
@@ -42,6 +54,7 @@ def command(
       pisnn-deploy export heat.pisnn --to c -o heat_in_c
       pisnn-deploy export heat.pisnn --to torch -o heat_in_torch
       pisnn-deploy export heat.pisnn --to verilog --serial -o heat_on_an_fpga
+      pisnn-deploy export heat.pisnn --to sanafe --steps 20 -o heat_in_sanafe
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
 
@@ -51,9 +64,10 @@ def command(
     c: C99 without heap and floats, with a self-test (make -C heat_in_c test) and an audit of every step.
     torch: a module of int64 tensors, for batches and torch.export (python heat_in_torch/network.py tests itself).
     verilog: a circuit, with a testbench that checks itself (make -C heat_on_an_fpga test).
+    sanafe: architecture and network for SANA-FE, whose neurons replay the spikes of a run, to estimate time and energy.
     lava: a script that runs a graph of stock processes on plain lava-nc (python on_lava/run.py).
     """
-    facts = export(artifact, None, target, output, loop=loop, serial=serial)
+    facts = export(artifact, None, target, output, loop=loop, serial=serial, steps=steps)
     if as_json:
         print_json(facts)
     elif not quiet:

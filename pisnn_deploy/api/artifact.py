@@ -253,24 +253,27 @@ class CompiledArtifact:
 
     def export(
         self,
-        to: Literal["onnx", "netx", "nir", "lava", "c", "torch", "verilog"],
+        to: Literal["onnx", "netx", "nir", "lava", "c", "torch", "verilog", "sanafe"],
         output: str | PathLike[str],
         *,
         loop: bool = False,
         serial: bool = False,
+        steps: int | None = None,
     ) -> dict[str, Any]:
         """Export the artifact to another format.
 
         Parameters
         ----------
         to : str
-            ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch`` or ``verilog``.
+            ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch``, ``verilog`` or ``sanafe``.
         output : str or path
-            Output file; for ``lava``, ``c``, ``torch`` and ``verilog`` a folder or a ``.zip`` file.
+            Output file; for ``lava``, ``c``, ``torch``, ``verilog`` and ``sanafe`` a folder or a ``.zip`` file.
         loop : bool
             Whether to add an input ``steps`` to an ONNX model, the number of PDE steps to run.
         serial : bool
             Whether Verilog runs the neurons one after the other.
+        steps : int, optional
+            PDE steps of the run whose spikes SANA-FE replays (default: 10).
 
         Returns
         -------
@@ -282,7 +285,7 @@ class CompiledArtifact:
         UsageError
             The format does not support the graph, or the file cannot be written.
         """
-        return export("artifact", self, to, Path(output), loop=loop, serial=serial)
+        return export("artifact", self, to, Path(output), loop=loop, serial=serial, steps=steps)
 
     @property
     def _rows(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.model_file import is_artifact, read_model
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.simulation import Source
+from pisnn_deploy.target import Figure, load_profile
 from pisnn_deploy.verify import check_certificate
 
 Files = tuple[dict[str, bytes], dict[str, Any]]
@@ -30,12 +32,27 @@ ENDINGS = {
     "c": "-c",
     "torch": "-torch",
     "verilog": "-verilog",
+    "sanafe": "-sanafe",
 }
 """Ending of the default output name, by format."""
 
 
+SANAFE_PROFILE = "loihi1"
+"""Profile whose public figures are the costs for SANA-FE: of messages on Loihi 2 there are none."""
+STEPS = 10
+"""PDE steps of a run whose spikes are exported, unless named."""
+MOST_STEPS = 1 << 20
+
+
 def export(
-    name: str, source: Source | None, to: str, output: Path | None, *, loop: bool = False, serial: bool = False
+    name: str,
+    source: Source | None,
+    to: str,
+    output: Path | None,
+    *,
+    loop: bool = False,
+    serial: bool = False,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Export a model or an artifact to another format.
 
@@ -46,14 +63,16 @@ def export(
     source : Source or None
         The artifact, if it was already read.
     to : str
-        ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch`` or ``verilog``.
+        ``onnx``, ``netx``, ``nir``, ``lava``, ``c``, ``torch``, ``verilog`` or ``sanafe``.
     output : Path or None
-        File to write (a folder or ``.zip`` for ``lava``, ``c``, ``torch`` and ``verilog``); by default in the current
-        folder, named after the model.
+        File to write (a folder or ``.zip`` for ``lava``, ``c``, ``torch``, ``verilog`` and ``sanafe``); by default in
+        the current folder, named after the model.
     loop : bool
         Write an ONNX model that runs the number of PDE steps given as an input.
     serial : bool
         Write Verilog that runs the neurons one after the other.
+    steps : int or None
+        PDE steps of the run whose spikes ``sanafe`` replays (default: 10).
 
     Returns
     -------
@@ -71,6 +90,10 @@ def export(
         raise UsageError("`loop`: needs `to` onnx")
     if serial and to != "verilog":
         raise UsageError("`serial`: needs `to` verilog")
+    if steps is not None and to != "sanafe":
+        raise UsageError("`steps`: needs `to` sanafe")
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"`steps` {steps}: expected 1 to {MOST_STEPS}")
     named = Path(Path(name).name)
     path = output or named.with_name(f"{named.stem}{ENDINGS[to]}")
 
@@ -92,6 +115,8 @@ def export(
         return _write_files(name, "verilog", path, lambda: _verilog_files(graph(), serial))
     if to == "torch":
         return _write_files(name, "torch", path, lambda: _torch_files(graph()))
+    if to == "sanafe":
+        return _write_files(name, "sanafe", path, lambda: _sanafe_files(graph(), STEPS if steps is None else steps))
     check_outputs([path], [name])
     if source is None and not is_artifact(Path(name)):
         content, facts = exported_network(name, to)
@@ -142,6 +167,39 @@ def _torch_files(source: Source) -> Files:
 
     _require_proved(source.graph)
     return torch_files(source.graph, source.sha256), {}
+
+
+def _sanafe_files(source: Source, steps: int) -> Files:
+    from pisnn_deploy.formats.sanafe.writer import COUNTS, Costs, Layout, sanafe_files
+    from pisnn_deploy.project.spike_trains import spike_trains
+
+    profile = load_profile(SANAFE_PROFILE)
+    energy, time, chip = profile.energy, profile.time, profile.chip
+
+    def cost(joules: Figure[float | None], seconds: Figure[float | None]) -> tuple[float, float]:
+        return joules.value or 0.0, seconds.value or 0.0
+
+    inactive = energy.neuron_update_inactive_pj.value or 0.0
+    active, update = energy.neuron_update_active_pj.value or 0.0, time.neuron_update_ns
+    idle = update.value if update.low is None else update.low
+    costs = Costs(
+        (inactive, idle or 0.0),
+        (active - inactive, (update.value or 0.0) - (idle or 0.0)),
+        cost(energy.synaptic_operation_pj, time.synaptic_operation_ns),
+        cost(energy.message_out_pj, time.message_out_ns),
+        cost(energy.message_in_pj, time.message_in_ns),
+        cost(energy.hop_east_west_pj, time.hop_east_west_ns),
+        cost(energy.hop_north_south_pj, time.hop_north_south_ns),
+        time.barrier_ns.value or 0.0,
+    )
+    trains, run = spike_trains(source.graph, steps)
+    files = sanafe_files(
+        source.graph, trains, costs, Layout(chip.cores_per_router.value or 1, chip.router_columns.value or 1)
+    )
+    counts = json.loads(files[COUNTS])
+    if counts["spikes"] != run.events:
+        raise AssertionError(f"sanafe: {counts['spikes']} spikes written, the run has {run.events}")
+    return files, {**counts, "spikes": sum(run.events.values()), "costs": SANAFE_PROFILE}
 
 
 def _require_proved(graph: IntegerGraph) -> None:
