@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pisnn_deploy as pd
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "sanafe.md"
 MARK = "<!-- sanafe -->\n", "<!-- /sanafe -->\n"
 STEPS = 20
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "heat1d": {"profile": "loihi2"},
     "heat1d, dense": {"profile": "loihi2", "coding": "dense"},
     "heat1d, 2,000 cells": {"profile": "loihi2", "mesh": 2000},
@@ -38,9 +39,8 @@ json.dump(figures | {"version": importlib.metadata.version("sanafe")}, open("res
 
 def row(python: str, name: str) -> tuple[str, str]:
     """Row of the table of one export, and the version of SANA-FE."""
-    options = dict(CASES[name])
     with tempfile.TemporaryDirectory() as folder:
-        artifact = pd.compile("heat1d", **options)  # type: ignore[arg-type]
+        artifact = pd.compile("heat1d", **CASES[name])
         facts = artifact.export("sanafe", Path(folder, "out"), steps=STEPS)
         subprocess.run([python, "-c", PROGRAM], cwd=Path(folder, "out"), check=True, stdout=subprocess.DEVNULL)
         found = json.loads(Path(folder, "out", "result.json").read_text())
@@ -65,8 +65,8 @@ def main() -> None:
     """Write the table into the page."""
     rows = [row(sys.argv[1], name) for name in CASES]
     header = (
-        "| export | cores | spikes, ours | theirs | synaptic operations, ours | theirs | equal | messages | us a PDE step "
-        "| nJ a PDE step |"
+        "| export | cores | spikes, ours | theirs | synaptic operations, ours | theirs | equal | messages "
+        "| us a PDE step | nJ a PDE step |"
     )
     table = "\n".join(
         [f"SANA-FE {rows[0][1]}, {STEPS} PDE steps:\n", header, "| --- " * 10 + "|", *(r for r, _ in rows)]
