@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from models_under_test import box, compiled_box, plane_model, space_model
 from network_runs import assert_same
+from reference_runs import reference_run
 
 from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.graph import IntegerGraph
@@ -17,7 +18,7 @@ from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import Mesh, boundary_from_mapping, parse_boundary, reservoir_layers
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
-from pisnn_deploy.runs import RunOptions, fast
+from pisnn_deploy.runs import RunOptions
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
@@ -52,7 +53,7 @@ def test_a_box_is_compiled_proved_and_conserved(sides: str, coding: Coding, mode
     assert defects(graph) == [] and graph.mesh.cells == 210
     assert all(finding.holds for finding in check_certificate(graph))
     assert graph.certificate is not None and graph.certificate.conservation.status == "proved"
-    run = fast.run(graph, graph.initial, RunOptions(100))
+    run = reference_run(graph, graph.initial, RunOptions(100))
     assert run.conserved and not any(run.violations.values()) and run.packets_sent > 0
     totals = [sum(row.tolist()) for row in np.concatenate([run.trace.mass, run.trace.ledger], axis=1)]
     assert totals == [sum(graph.initial.tolist())] * 101
@@ -61,7 +62,7 @@ def test_a_box_is_compiled_proved_and_conserved(sides: str, coding: Coding, mode
 @pytest.mark.parametrize("sides", ["mixed", "one axis of reservoirs"])
 def test_a_box_gives_the_same_integers_on_lava(sides: str) -> None:
     graph = compiled_box(wide_model(), SHAPE, CASES[sides])
-    expected = fast.run(graph, graph.initial, RunOptions(12))
+    expected = reference_run(graph, graph.initial, RunOptions(12))
     assert expected.conserved and expected.packets_sent > 0
     assert_same(cpu.run(graph, graph.initial, RunOptions(12)), expected)
 
@@ -74,7 +75,7 @@ def test_a_box_follows_the_heat_equation(sides: str) -> None:
         shape = tuple(refined * count for count in SHAPE)
         graph = compiled_box(space_model(), shape, CASES[sides])
         mesh, time = graph.grid, steps * graph.time_step
-        run = fast.run(graph, graph.initial, RunOptions(steps, every=steps))
+        run = reference_run(graph, graph.initial, RunOptions(steps, every=steps))
         exact = problem("heat3d", 1.0).reference(mesh, graph.reservoir_values(), time)
         assert exact is not None and run.conserved
         start = problem("heat3d", 1.0).initial(mesh, graph.reservoir_values())
@@ -150,7 +151,7 @@ def test_reservoirs_hold_a_list_of_values_at_the_right_cells(
             found += len(held)
     assert found == mesh.reservoirs == sum(part.size for pair in reservoir_layers(mesh) for part in pair)
     assert all(finding.holds for finding in check_certificate(graph))
-    run = fast.run(graph, graph.mass(np.full(mesh.cells, 1.0)), RunOptions(30))
+    run = reference_run(graph, graph.mass(np.full(mesh.cells, 1.0)), RunOptions(30))
     assert run.conserved and run.trace.ledger[-1].any()
 
 
