@@ -24,9 +24,10 @@ import sys
 from array import array
 from collections import Counter
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
-from pisnn_deploy.verify.plain_artifact import PlainArtifact, Program, Refused, intervals, joined, need
+from pisnn_deploy.verify.plain_artifact import PlainArtifact, Program, Refused, intervals, joined, need, numbering
 
 UNBOUND = re.compile(
     "arrival|(mass|current|residue)_before|size|kept_size|kept|fired|is_sent|raised|next_current|positive|correct(ion|ed)"
@@ -117,6 +118,7 @@ class Kernel:
         if source not in self.firing:
             return self.sent[source, output]
         name = self.programs[source].sends[output]
+        need((source, dashed(name)) in self.file.bounds, f"widths: {source} {dashed(name)} has no bound", 1)
         known = source != target or name in self.programs[source].after.values()
         need(known, "a population hears a value of itself that is no state")
         return repeat(0), [(*self.file.bounds[source, dashed(name)], 1)]
@@ -126,14 +128,16 @@ class Kernel:
         kinds, spans = self.heard(source, output, group[0]["target"])
         difference = self.file.fields[source]["window"]["difference"] if source in self.file.fields else None
         is_stencil, result = group[0]["kind"] == "stencil", []
-        table: dict[Any, int] = {}
+        table = numbering()
         need(len(spans) == 1 or not is_stencil, f"{group[0]['name']} is a stencil of cells that differ")
-        keys = rows = self.file.added(group) if len(group) > 1 else self.file.rows(group[0])
         if len(spans) == 1 and not is_stencil:
-            keys = (((), values) for _, values in rows)
-        elif not is_stencil:
-            keys = ((tuple([kinds[n] for n in places]), values) for places, values in rows)
-        ids = array("q", (table.setdefault(key, len(table)) for key in keys))
+            values = map(itemgetter(1), self.file.added(group)) if len(group) > 1 else self.file.mantissas(group[0])
+            keys: Any = zip(repeat(()), values)
+        else:
+            keys = self.file.added(group) if len(group) > 1 else self.file.rows(group[0])
+            if not is_stencil:
+                keys = ((tuple([kinds[n] for n in places]), values) for places, values in keys)
+        ids = array("q", map(table.__getitem__, keys))
         need(len(ids) == self.file.size(group[0]["target"]), f"{group[0]['name']} has another size than its target")
         exponent = group[0]["exponent"] if len(group) == 1 else 0
         for places, values in table:
@@ -175,14 +179,14 @@ class Kernel:
         spans = [[spans[kind] for kind, (_, spans) in zip(key, parts)] for key in keys]
         return ids, [(sum(low for low, _ in row), sum(high for _, high in row)) for row in spans]
 
-    def within(self, population: Any, value: Any, low: Any, high: Any, is_open: bool = False) -> None:
-        """Compare the interval of a value, or of another quantity, with its bound, which is crossed out."""
+    def within(self, population: Any, value: Any, low: Any, high: Any, is_open: Any = None) -> None:
+        """Compare the interval of a quantity with its bound, which is crossed out; if open, it may be left out."""
         bound, label = self.open.pop((population, dashed(value)), None), f"{population} {dashed(value)}"
         if bound is None:
             need(UNBOUND.fullmatch(value), f"widths: {label} has no bound", 1)
         elif not bound[0] <= low <= high <= bound[1]:
             text = f"widths: {label} ranges from {low} to {high}, its bound is {bound[0]} to {bound[1]}"
-            need(self.is_loose or is_open, text, 1)
+            need(self.is_loose if is_open is None else is_open, text, 1)
             self.left.append(f"the bound of {label}, which needs theorems on sides or on changes")
 
     def widths(self) -> None:
@@ -206,6 +210,8 @@ class Kernel:
         states: dict[str, Any] = {}
         fields = [self.file.fields[c["source_holder"]] for (n, _), c in self.file.channels.items() if n == name]
         limits = [field["window"]["current"] for field in fields[:1]]
+        for start in self.file.populations[name]["start"].values():
+            need(not any(self.file.numbers(start, size)), f"widths: {name} does not start at 0", 1)
         for state, after in program.after.items():
             bounds = [self.file.bounds.get((name, dashed(value))) for value in (after, state)]
             known = [bound for bound in bounds if bound]
@@ -274,12 +280,12 @@ class Kernel:
                 self.assumed.add(holder)
             else:
                 self.payloads[holder, 0] = -change, change
-        self.within(holder, "mass", low, high)
+        self.within(holder, "mass", low, high, False)
         self.payload(holder)
         edge = self.file.bounds.get((holder, "ledger"), (0, 0))[1]
         if self.file.size(holder) > self.file.cells:
             need((edge + 1) & edge == 0, "widths: a ledger has less than all of its bits", 1)
-            self.within(holder, "ledger", -edge, edge)
+            self.within(holder, "ledger", -edge, edge, False)
             need(edge + in_ledgers < 1 << 63, "widths: a ledger may exceed a word", 1)
         need(max(-low, high) + in_cells < 1 << 63, f"widths: {holder} may exceed a word", 1)
 
@@ -288,7 +294,7 @@ class Kernel:
         sums, least, most = self.mantissas[s["name"]]
         low, high = self.payloads[s["source"], s["output"]]
         products = [value * end for value in (least, most) for end in (low, high)]
-        is_open = s["source"] in self.assumed
+        is_open = self.is_loose or s["source"] in self.assumed
         self.within(s["name"], "product", min(products), max(products), is_open)
         low, high, added = min(low, 0), max(high, 0), 0
         for op, operands, _ in self.programs[s["target"]].values.values():

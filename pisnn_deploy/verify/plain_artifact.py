@@ -12,9 +12,9 @@ import re
 import sys
 import zipfile
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import chain, repeat
-from operator import le
+from operator import itemgetter, le
 from typing import Any
 
 DOCUMENTS = "graph.json", "certificate.json", "seal.json", "provenance.json"
@@ -172,10 +172,15 @@ def intervals(program: Any, inputs: Any, limit: Any = None) -> Any:
     return known
 
 
+def numbering() -> Any:
+    """Return a table that gives each key that it is asked for the next number."""
+    return defaultdict(iter(range(1 << 63)).__next__)
+
+
 def joined(columns: Any, size: Any) -> Any:
     """Number the distinct rows of some columns; return the number of each row, and the rows."""
-    table: dict[Any, int] = {}
-    ids = array("q", (table.setdefault(key, len(table)) for key in zip(repeat(0, size), *columns)))
+    table: Any = numbering()
+    ids = array("q", map(table.__getitem__, zip(repeat(0, size), *columns)))
     need(len(ids) == size, "a list of numbers is too short")
     return ids, [key[1:] for key in table]
 
@@ -278,20 +283,32 @@ class PlainArtifact:
             block = inner
 
     def rows(self, s: Any) -> Any:
-        """Yield of each target neuron the places that it hears (neurons, or offsets of a stencil), and mantissas."""
+        """Iterate over what each target neuron hears: places (neurons, or offsets of a stencil), and mantissas."""
+        return zip(*self.explicit(s)) if s["kind"] == "explicit" else self.regular(s)
+
+    def mantissas(self, s: Any) -> Any:
+        """Iterate over the mantissas of each target neuron."""
+        return self.explicit(s)[1] if s["kind"] == "explicit" else map(itemgetter(1), self.regular(s))
+
+    def explicit(self, s: Any) -> Any:
+        """Return iterators over the columns and over the mantissas of rows that are listed."""
+        size, parts = self.size(s["target"]), s["parts"]
+        starts = self.numbers(parts["row_starts"], size + 1)
+        columns, mantissas = (self.numbers(parts[name], starts[-1]) for name in ("columns", "mantissas"))
+        inside = 0 <= min(columns, default=0) <= max(columns, default=0) < self.size(s["source"])
+        need(inside, "a synapse comes from no neuron")
+        length = starts[-1] // size
+        if length and starts == array("q", range(0, length * size + 1, length)):  # much faster
+            return [zip(*[iter(numbers)] * length) for numbers in (columns, mantissas)]
+        need(starts[0] == 0 and all(map(le, starts, starts[1:])), "row_starts do not ascend")
+        rows = list(map(slice, starts, starts[1:]))
+        return [map(tuple, map(numbers.__getitem__, rows)) for numbers in (columns, mantissas)]
+
+    def regular(self, s: Any) -> Any:
+        """Yield rows that follow from the mesh."""
         size, heard = (self.size(s[end]) for end in ("target", "source"))
         parts, kind, read = s["parts"], s["kind"], self.numbers
-        if kind == "explicit":
-            starts = read(parts["row_starts"], size + 1)
-            need(starts[0] == 0 and all(map(le, starts, starts[1:])), "row_starts do not ascend")
-            columns, mantissas = (read(parts[name], starts[-1]) for name in ("columns", "mantissas"))
-            need(0 <= min(columns, default=0) <= max(columns, default=0) < heard, "a synapse comes from no neuron")
-            length = starts[-1] // size
-            if length and starts == array("q", range(0, length * size + 1, length)):  # much faster
-                yield from zip(*(zip(*[iter(numbers)] * length) for numbers in (columns, mantissas)))
-            else:
-                yield from ((tuple(columns[a:b]), tuple(mantissas[a:b])) for a, b in zip(starts, starts[1:]))
-        elif kind == "stencil":
+        if kind == "stencil":
             yield from self.stencil(parts, size // len(self.source))
         elif kind == "blocks":
             outputs, inputs = size // len(self.source), heard // len(self.source)
@@ -357,7 +374,7 @@ class PlainArtifact:
             }
             values = {value, -value}
         else:
-            rows = {values for _, values in self.rows(s)}
+            rows = {*self.mantissas(s)}
             sums = {(sum(v for v in row if v > 0), -sum(v for v in row if v < 0)) for row in rows}
             values = set(chain.from_iterable(rows))
         low, high, name, bits = min(values, default=0), max(values, default=0), s["name"], s["exponent"]

@@ -214,6 +214,15 @@ def bound(graph: Any, population: str, quantity: str) -> Any:
     return next(b for b in graph["bounds"] if (b["population"], b["quantity"]) == (population, quantity))
 
 
+def started(of: Members) -> Members:
+    """Packets fire from a residue that is beyond the bound of residues."""
+    name = "populations.flux.start.residue_before"
+    graph = document(of)
+    flux = next(p for p in graph["populations"] if p["name"] == "flux")
+    flux["start"] = {"residue_before": name}
+    return with_array(with_document(of, graph), name, np.full(flux["size"], 1 << 20))
+
+
 WRONG: dict[str, tuple[str, Change, str]] = {
     "a route of the mesh": ("line", put("synapses.route.parts.mantissas", 0, 4), "route does not bring packets"),
     "a route to another cell": ("walls", put("synapses.u-flux-to-u.parts.columns", 3, 5), "where its channel does not"),
@@ -252,6 +261,17 @@ WRONG: dict[str, tuple[str, Change, str]] = {
         "line",
         in_graph(lambda g: g["bounds"].remove(bound(g, "flux", "residue"))),
         "state residue_before of flux has no bound",
+    ),
+    "a value that is heard without a bound": (
+        "positive",
+        in_graph(lambda g: g["bounds"].remove(bound(g, "flux", "backward"))),
+        "flux backward has no bound",
+    ),
+    "a state that does not start at 0": ("line", started, "flux does not start at 0"),
+    "masses of fewer bits on a mesh with sides": (
+        "sides",
+        in_graph(lambda g: replaced(bound(g, "membrane", "mass"), "upper", 9)),
+        "membrane mass ranges from 0 to",
     ),
     "odd weights": (
         "line",
