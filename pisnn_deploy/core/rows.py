@@ -269,15 +269,16 @@ class Rows:
         total: Values = np.zeros((self.shape[0], *other.shape[1:]), kind)
         if not self.entries:
             return total
-        if self._padded is None or other.ndim > 1:
+        if self._padded is None or (other.ndim > 1 and kind is np.float64):
             occupied = np.flatnonzero(self.lengths)
             total[occupied] = np.add.reduceat(self._products(other, kind), self.starts[occupied], axis=0)
             return total
         other, part = other.astype(kind, copy=False), np.empty_like(total)
         for number, (columns, values) in enumerate(zip(*self._padded, strict=True)):
             into = part if number else total
-            np.take(other, columns, out=into, mode="clip")  # any mode but "raise" writes straight into the output
-            into *= values
+            # Any mode but "raise" writes straight into the output.
+            np.take(other, columns, axis=0, out=into, mode="clip")
+            into *= values.reshape(-1, *(1,) * (other.ndim - 1))
             if number:
                 total += part
         return total

@@ -28,6 +28,8 @@ from pisnn_deploy.verify.transport import is_transport_right, transport, transpo
 Whole = NDArray[np.int64]
 Floats = NDArray[np.float64]
 STATES_AT_MOST = 27
+AT_ONCE = 1 << 16
+"""Masses of states that are computed together."""
 CELLS_TO_A_SIDE = 6
 LARGEST_ERROR = 0.05
 """Largest error of a flux with which the integers still count as the law's."""
@@ -43,16 +45,17 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
     graph : IntegerGraph
         A well-formed graph of a law, whose values fit 64 bits.
     """
-    compared = _compared(graph)
+    step = Step(graph)
+    compared = _compared(graph, step)
     if compared is None:
         yield from left_out(claim, graph)
         return
     states, terms, worst = compared
     expected: dict[str, float] = {"states": states, "terms": terms, "flux_error": worst}
-    slopes = [*_diffusions(graph)]
+    slopes = [*_diffusions(graph, step)]
     if slopes:
         expected |= {"gradients": len(slopes), "gradient_error": max(slopes)}
-    moved = _transport(graph)
+    moved = _transport(graph, step)
     expected |= moved | ({"limited": 1} if graph.order.answers else {})
     if claim is None or claim.figures.keys() != expected.keys():
         yield "the claim differs from what the checker proved"
@@ -71,22 +74,22 @@ def consistency(claim: Claim | None, graph: IntegerGraph) -> Iterator[str]:
             yield f"{what} are up to {error:.2g} off, but the claim says {claimed:.2g}"
 
 
-def _transport(graph: IntegerGraph) -> dict[str, float]:
+def _transport(graph: IntegerGraph, step: Step) -> dict[str, float]:
     """Velocity and diffusivity of a linear law on a line."""
     field = graph.fields[0]
     own = [channels for channels in graph.channels if channels.population == f"{field.name}-flux"]
     if not own or law_of(graph).method == "trained":
         return {}
-    step, name = Step(graph), own[0].population
+    name = own[0].population
     return transport(graph, own[0], away_from_sides(graph, own[0]), lambda m: step.currents({field.holder: m})[name])
 
 
-def _diffusions(graph: IntegerGraph) -> Iterator[float]:
+def _diffusions(graph: IntegerGraph, step: Step) -> Iterator[float]:
     """Largest relative error of the diffusive fluxes at a constant gradient, for each field and axis.
 
     Fields with another flux, and terms that depend on place, are left out.
     """
-    law, step = law_of(graph).parsed(), Step(graph)
+    law = law_of(graph).parsed()
     for field in graph.fields:
         own = [channels for channels in graph.channels if channels.population == f"{field.name}-flux"]
         mobile, level = law.diffusion.get(field.name), law.level.get(field.name)
@@ -142,7 +145,7 @@ def _diffusion_error(
     return float(np.abs(current - expected).max()) / max(float(np.abs(expected).max()), float(theta))
 
 
-def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
+def _compared(graph: IntegerGraph, step: Step) -> tuple[int, int, float] | None:
     """Number of states and of compared terms, and the largest relative error; None where nothing can be compared."""
     if graph.mesh.grid is None:
         return None
@@ -150,21 +153,32 @@ def _compared(graph: IntegerGraph) -> tuple[int, int, float] | None:
     inner = [(channels, numbers) for channels, numbers in inner if numbers.size]
     if not inner:
         return None
-    step = Step(graph)
     errors, sizes = [0.0] * len(inner), [0.0] * len(inner)
     states = [*_lattice(graph)]
-    for state in states:
-        currents = step.currents(state)
+    for state, currents in zip(states, _currents_of(step, states, graph.mesh.cells), strict=True):
         for place, (channels, numbers) in enumerate(inner):
-            expected = _law_says(graph, channels, numbers, state)
+            theta = step.theta[channels.population]
+            expected = _law_says(graph, channels, numbers, state, theta)
             if expected is None:
                 return None
             stored = np.broadcast_to(currents[channels.population], channels.source.size)[numbers]
             errors[place] = max(errors[place], float(np.abs(stored - expected).max()))
-            theta = step.theta[channels.population]
             own = float(np.abs(expected).max()), float(theta), theta * _diffusive_packet(graph, channels, state)
             sizes[place] = max(sizes[place], *own)
     return len(states), len(inner), max(error / size for error, size in zip(errors, sizes, strict=True))
+
+
+def _currents_of(step: Step, states: list[dict[str, int]], cells: int) -> Iterator[dict[str, Whole]]:
+    """Currents of constant states, of as many at once as memory caches hold."""
+    count = max(1, AT_ONCE // cells)
+    for first in range(0, len(states), count):
+        part = states[first : first + count]
+        currents = step.currents({name: np.array([[state[name] for state in part]], np.int64) for name in part[0]})
+        for number in range(len(part)):
+            yield {
+                name: values[:, number] if values.ndim > 1 and values.shape[1] > 1 else values.reshape(-1)
+                for name, values in currents.items()
+            }
 
 
 def _diffusive_packet(graph: IntegerGraph, channels: Channels, state: dict[str, int]) -> float:
@@ -217,7 +231,9 @@ def away_from_sides(graph: IntegerGraph, channels: Channels) -> Whole:
     return np.flatnonzero(joined & ~near_end[0] & ~near_end[1])
 
 
-def _law_says(graph: IntegerGraph, channels: Channels, numbers: Whole, state: dict[str, int]) -> Floats | None:
+def _law_says(
+    graph: IntegerGraph, channels: Channels, numbers: Whole, state: dict[str, int], theta: int
+) -> Floats | None:
     """Currents that the law asks for; None for channels that are no term of it."""
     law, grid, spec = law_of(graph).parsed(), graph.grid, law_of(graph)
     field = graph.field_of(channels.source_holder)
@@ -246,7 +262,6 @@ def _law_says(graph: IntegerGraph, channels: Channels, numbers: Whole, state: di
         values[name] = spec.domain.lower[axis] + at[axis] * (grid.lengths[axis] / grid.shape[axis])
     for name, expression in law.given.items():
         values[name] = evaluate(expression, values)
-    theta = 1 << _exponent(read(str(graph.population(channels.population).program)))
     scale = graph.time_step * theta / field.value_per_quantum
     total = np.zeros(numbers.size)
     for part, factor in parts:
@@ -280,11 +295,14 @@ class Step:
                 self._inputs[name].append((port, source, output, summed(parts, (graph.size(name), graph.size(source)))))
 
     def currents(self, state: Mapping[str, int | Whole]) -> dict[str, Whole]:
-        """Current of each population of channels, from the masses of the cells by population of holders."""
-        graph = self._graph
+        """Current of each population of channels, from the masses of the cells by population of holders.
+
+        Masses of several states, [cells or 1, states], give currents [channels or 1, states or 1].
+        """
+        graph, several = self._graph, np.shape(next(iter(state.values())))[1:]
         sends: dict[str, list[Whole]] = {}
         for field in graph.fields:
-            mass = np.zeros(field.size, np.int64)
+            mass = np.zeros((field.size, *several), np.int64)
             mass[: field.cells] = state[field.holder]
             sends[field.holder] = [mass]
         carriers, currents = {channels.population for channels in graph.channels}, dict[str, Whole]()
@@ -293,14 +311,16 @@ class Step:
             if name in graph.holders or name in self._answers:
                 continue
             reading = self._readings[name]
-            inputs = {port: np.zeros(population.size, np.int64) for port in (*reading.ports, *reading.states)}
-            inputs |= population.parameters
+            shape = population.size, *several
+            inputs = {port: np.zeros(shape, np.int64) for port in (*reading.ports, *reading.states)}
+            for parameter, numbers in population.parameters.items():
+                inputs[parameter] = numbers.reshape(-1, *(1,) * len(several))
             for port, source, output, weights in self._inputs[name]:
                 inputs[port] = inputs[port] + weights @ sends[source][output]
             values: list[Whole] = []
             for node in reading.nodes:
                 values.append(_on_arrays(node, [values[number] for number in node.values], inputs))
-            sends[name] = [np.broadcast_to(values[number], population.size) for number in reading.sends]
+            sends[name] = [np.broadcast_to(values[number], shape) for number in reading.sends]
             if name in carriers:
                 currents[name] = values[reading.names["current"]]
         return currents

@@ -74,8 +74,10 @@ def intervals(graph: IntegerGraph) -> Spread:
         outputs = used_outputs or (set() if is_packet else {0})
         if outputs:
             known[population.name, "payload"] = _hull(payloads[population.name, output] for output in outputs)
+    readings = {population.name: read(str(population.program)) for population in graph.populations}
     for synapse in graph.synapses:
-        known |= _synapse_intervals(synapse, payloads[synapse.source, synapse.output], _rounding(graph, synapse))
+        rounding = _rounding(readings[synapse.target], synapse)
+        known |= _synapse_intervals(synapse, payloads[synapse.source, synapse.output], rounding)
     return known
 
 
@@ -361,9 +363,8 @@ def _require_words_of_holders(field_: Field, carried: NDArray[np.object_], known
             raise TooWide(f"{field_.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible")
 
 
-def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
+def _rounding(reading: Reading, synapse: Synapse) -> int:
     """Constant that the target adds to a synapse's sum before using it, in units of its mantissas."""
-    reading = read(str(graph.population(synapse.target).program))
     port = reading.names.get(synapse.port)
     for node in reading.nodes:
         others = [reading.nodes[value] for value in node.values if value != port]

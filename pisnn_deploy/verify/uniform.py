@@ -42,15 +42,17 @@ def uniform(graph: IntegerGraph) -> Iterator[str]:
         return
     shape, step = graph.grid.shape, Step(graph)
     for state in _states(graph):
-        here = step.currents(state)
+        moved = [state] + [
+            {name: np.roll(masses.reshape(shape), 1, axis).reshape(-1) for name, masses in state.items()}
+            for axis in range(len(shape))
+        ]
+        currents = step.currents({name: np.stack([each[name] for each in moved], axis=1) for name in state})
         for axis in range(len(shape)):
-            moved = {name: np.roll(masses.reshape(shape), 1, axis).reshape(-1) for name, masses in state.items()}
-            there = step.currents(moved)
             for channels in graph.channels:
                 name, size = channels.population, channels.source.size
                 first, second = _moved_pairs(graph, channels, axis)
-                before, after = (np.broadcast_to(currents[name], size) for currents in (here, there))
-                wrong = np.flatnonzero(before[first] != after[second])
+                both = np.broadcast_to(currents[name], (size, len(moved)))
+                wrong = np.flatnonzero(both[first, 0] != both[second, 1 + axis])
                 if wrong.size:
                     yield f"{name} [{int(first[wrong[0]])}] and [{int(second[wrong[0]])}] do not compute alike"
 
