@@ -124,7 +124,7 @@ def command(
 
 def _why_assumed(graph: IntegerGraph, finding: Finding) -> str:
     """Why a claim that holds is no exact proof; empty if it is."""
-    return why_assumed(graph, finding.claim) if finding.holds and graph.has_flux_network else ""
+    return why_assumed(graph, finding.claim) if finding.holds else ""
 
 
 def _alone(artifact: Path) -> tuple[Finding, list[str]]:

@@ -1,4 +1,4 @@
-"""Which claims of a graph of a flux network are proved in integers and rationals, and which rest on float64."""
+"""Which claims are proved in integers and rationals, and which rest on float64."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.verify.eigenvalues import real_span
 from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.symbols import no_wave_grows
-from pisnn_deploy.verify.waves import gains_along, lattice_weights
+from pisnn_deploy.verify.waves import MARGIN, axis_matrices, gains_along, lattice_weights
 
 BITS = 128
 """Bits of fixed-point numbers; what is cut off is counted."""
 MOST_CELLS = 1 << 14
 """Most cells of a lattice whose powers are computed (takes seconds)."""
 IN_FLOAT = "computed in float64, so it is assumed"
+COMPARED = {
+    "conductances": "what distances, areas and materials give is",
+    "multi-point": "what distances, areas and materials give is",
+    "constant-states": "what the law gives at these states is",
+    "trained-states": "what the law gives at these states is",
+}
+"""What integers are compared with, by the method of a claim on the equation; other methods compare with rationals."""
 
 
 def why_assumed(graph: IntegerGraph, claim: str) -> str:
@@ -35,8 +43,10 @@ def why_assumed(graph: IntegerGraph, claim: str) -> str:
     made = None if graph.certificate is None else graph.certificate.claims.get(claim)
     if made is None or made.status != "proved":
         return ""
-    if made.method in ("axis-eigenvalues", "energy"):
-        return f"the largest factor is {IN_FLOAT}"
+    if made.method == "axis-eigenvalues":
+        return "" if axes_hold(graph, made.figures["modulus"]) else f"the largest factor is {IN_FLOAT}"
+    if made.method in COMPARED:
+        return f"{COMPARED[made.method]} {IN_FLOAT}"
     if made.method == "fourier":
         face = face_of(graph)
         keep, late = 1 - Fraction(face.leak, MEMORYLESS), bool(face.steps_late)
@@ -47,6 +57,26 @@ def why_assumed(graph: IntegerGraph, claim: str) -> str:
         most = drift(lattice_weights(graph), 1 << face.exponent, sees_residues=face.sees_residues)
         return "" if most is not None and most <= made.figures["drift"] else f"the effect of rounding is {IN_FLOAT}"
     return ""
+
+
+def axes_hold(graph: IntegerGraph, modulus: float) -> bool:
+    """Whether it is proved that no amplification factor of a sum over axes exceeds a modulus, or 1.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        For which `pisnn_deploy.verify.waves.has_axis_gains`.
+    modulus : float
+        `pisnn_deploy.verify.waves.MARGIN` is added.
+    """
+    keep, most = 1 - Fraction(face_of(graph).leak, MEMORYLESS), min(Fraction(1), Fraction(modulus) + Fraction(MARGIN))
+    matrices, unit = axis_matrices(graph)
+    spans = [span for span in map(real_span, matrices) if span is not None]
+    if len(spans) < len(matrices):
+        return False
+    # Schur and Cohn for the roots of z^2 - (1 + keep + g) z + keep over `most`, at the ends of what g may be.
+    ends = (sum((span[side] for span in spans), Fraction(0)) / unit for side in (0, 1))
+    return keep <= most**2 and all(abs(1 + keep + gain) * most <= most**2 + keep for gain in ends)
 
 
 def drift(weights: NDArray[np.int64], theta: int, *, sees_residues: bool = False) -> int | None:

@@ -113,10 +113,19 @@ def has_axis_gains(graph: IntegerGraph) -> bool:
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:
     """Eigenvalues of ``D W / theta`` for a sum over axes, complex128 [eigenvalues]."""
-    gains, quadratic = np.zeros(1, np.complex128), Folding(graph).quadratic
+    gains = np.zeros(1, np.complex128)
+    matrices, unit = axis_matrices(graph)
+    for matrix in matrices:
+        gains = (gains[:, None] + np.linalg.eigvals(matrix / unit)).reshape(-1)
+    return gains
+
+
+def axis_matrices(graph: IntegerGraph) -> tuple[list[NDArray[np.int64]], int]:
+    """Matrix of ``D W`` along each axis, int64 [cells along it, cells along it], and the integer that stands for 1."""
+    matrices, quadratic = [], Folding(graph).quadratic
     for axis, (count, sides) in enumerate(zip(graph.grid.shape, graph.grid.boundary, strict=True)):
         weights = kernel_of(graph, axis)
-        matrix = np.zeros((count, count))
+        matrix = np.zeros((count, count), np.int64)
         for face in range(-1, count):
             if (face < 0 and sides[0] != DIRICHLET) or (face == count - 1 and sides[1] == NO_FLUX):
                 continue
@@ -126,6 +135,5 @@ def axis_gains(graph: IntegerGraph) -> Spectrum:
                         for cell, sign in ((face, -1), (face + 1, 1)):
                             if 0 <= (cell % count if sides[0] == PERIODIC else cell) < count:
                                 matrix[cell % count, place] += sign * weight * part
-        scale = (2 if quadratic else 1) << face_of(graph).exponent
-        gains = (gains[:, None] + np.linalg.eigvals(matrix / scale)).reshape(-1)
-    return gains
+        matrices.append(matrix)
+    return matrices, (2 if quadratic else 1) << face_of(graph).exponent
