@@ -1,11 +1,11 @@
-"""Mutants of artifacts with fresh seals, and what `verify` and the checker extracted from the proofs say of them."""
+"""Mutants of artifacts with fresh seals, and what `verify`, its kernel and the extracted checker say of them."""
 
 from __future__ import annotations
 
 import copy
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,13 +26,27 @@ from models_under_test import (
 from mutations import leaf, leaves, mutated_leaves
 from proved import answers
 from two_point_graphs import base
+from unknown_programs import proved, with_program
 
 from benchmarks.parts.plain_form import plain_form
 from fuzz.artifacts import Parts
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
+from pisnn_deploy.programs import parse
 from pisnn_deploy.verify import check_certificate
+from pisnn_deploy.verify.kernel import check
+from pisnn_deploy.verify.plain_artifact import Refused
+
+
+def bending() -> IntegerGraph:
+    """A hidden layer that bends its drive by a table, which no theorem on equations knows."""
+    program = parse(
+        f"neuron bend(arrival; ; bias)\ntable curve = {' '.join(str(30 * n * n) for n in range(33))}\n"
+        "drive = add(arrival, bias)\nindex = asr(drive, 17)\nactivation = table(index, curve)\nsend activation"
+    )
+    return proved(with_program(compiled(hidden_model((3,)), 8, "no-flux", "dense"), "hidden1", program))
+
 
 ARTIFACTS: dict[str, Callable[[], IntegerGraph]] = {
     "line, periodic": lambda: compiled(heat_model(), 12, "periodic"),
@@ -47,6 +61,8 @@ ARTIFACTS: dict[str, Callable[[], IntegerGraph]] = {
     "residues seen": lambda: seeing_box(shape=(10,)),
     "materials": lambda: base("line"),
     "triangles": lambda: base("several"),
+    "a table": lambda: bending(),
+    "runs of numbers": lambda: compiled(heat_model((4 / 128, 18 / 128, 46 / 128)), 72, "dirichlet=0.5,1"),
     "law: traffic": lambda: compiled_law("lwr", (8,)),
     "law: Gray-Scott": lambda: compiled_law("gray_scott2d", (3, 3)),
 }
@@ -67,6 +83,10 @@ class Verdict:
         Whether the package's reader accepts the file.
     refusals : dict of str to str
         What `verify` refuses of it, by claim.
+    kernel : str
+        What the kernel refuses; empty where it accepts.
+    left : list of str
+        What the kernel leaves out of a file that it accepts.
     extracted : str
         What the extracted checker refuses; empty where it accepts.
     """
@@ -75,6 +95,8 @@ class Verdict:
     where: str
     is_read: bool
     refusals: dict[str, str]
+    kernel: str = ""
+    left: list[str] = field(default_factory=list)
     extracted: str = ""
 
 
@@ -95,10 +117,6 @@ def of_kind(where: str) -> str:
 
 
 KINDS = ("routes", "weights", "widths", "bounds", "boxes and rows", "runs", "fields", "tables", "programs", "meaning")
-
-
-CRASH = "crash"
-"""Stands for a claim where `verify` itself fails on a mutant."""
 
 
 class Mutator:
@@ -144,7 +162,10 @@ class Mutator:
         if members and (not places or random.random() < 0.6):
             name = random.choice(members)
             array = parts.arrays[name] = parts.arrays[name].copy()
-            if array.size:
+            if kind == "runs" and len(array) > 1 and random.random() < 0.5:
+                first, other = random.sample(range(len(array)), 2)  # as many numbers as before, at other places
+                array[[first, other], 1] += [1, -1]
+            elif array.size:
                 array.flat[random.randrange(array.size)] += random.choice([-2000, -64, -4, -2, -1, 1, 2, 4, 64, 2000])
             return name, parts.sealed()
         document, path = random.choice(places)
@@ -187,7 +208,7 @@ def _other_line(line: str, random: Random) -> str:
 
 
 def judged(name: str, count: int, seed: int, folder: Path) -> list[Verdict]:
-    """Draw mutants of an artifact and have both checkers judge them.
+    """Draw mutants of an artifact and have all three checkers judge them.
 
     Parameters
     ----------
@@ -212,14 +233,15 @@ def judged(name: str, count: int, seed: int, folder: Path) -> list[Verdict]:
         verdict = Verdict(kind, where, True, {})
         verdicts.append(verdict)
         try:
+            verdict.left = check(str(path))
+        except Refused as error:
+            verdict.kernel = str(error.args[0])
+        try:
             read = read_artifact(path)
         except PisnnError:
             verdict.is_read = False
             continue
-        try:
-            verdict.refusals = {f.claim: f.text for f in check_certificate(read.graph, read.altered) if not f.holds}
-        except (ArithmeticError, LookupError, ValueError) as error:
-            verdict.refusals = {CRASH: repr(error)}
+        verdict.refusals = {f.claim: f.text for f in check_certificate(read.graph, read.altered) if not f.holds}
         try:
             texts.append(plain_form(read.graph, str(len(texts))))
         except (PisnnError, ValueError, LookupError) as error:
@@ -245,7 +267,7 @@ NOT_COVERED = re.compile(
 
 
 def disagreement(verdict: Verdict) -> str:
-    """Why the two checkers disagree on a mutant; empty where they do not.
+    """Why `verify` and the extracted checker disagree on a mutant; empty where they do not.
 
     They agree if both refuse or both accept, or if what `verify` alone refuses are claims that plain forms do not make.
     """
@@ -260,3 +282,37 @@ def disagreement(verdict: Verdict) -> str:
         if text and not text.startswith("not checked") and not NOT_COVERED.search(text):
             return f"only verify refuses {claim}: {text}"
     return ""
+
+
+NOT_IN_PLAIN_FORMS = re.compile(
+    r"(conservation|overflow): the graph has|layout: |widths: there is no quantity|widths: .* has no bound$"
+    r"|widths: \S+ (payload|product|accumulator|ledger) ranges|widths: a ledger|widths: \S+ may exceed a word"
+)
+"""Refusals of the kernel that are not about routes, programs, bounds of values or widths, which a plain form has."""
+IMPOSSIBLE = re.compile(r"graph\.json fields\.\d+\.window\.difference")
+"""Changes after which no masses are in the window, as sides differ by more than neighbours may."""
+
+
+def kernel_apart(verdict: Verdict) -> str:
+    """Why kernel and extracted checker give different verdicts on a mutant; empty where both refuse or both accept.
+
+    The first words say whether that is explained: what the kernel says that it leaves out, and claims that plain forms
+    do not make, are no contradiction, nor is a bound that only the extracted checker can prove, as it computes what
+    channels send, where the kernel takes their declared bound. Anything else starts with "unexplained".
+    """
+    if bool(verdict.kernel) == bool(verdict.extracted):
+        return ""
+    if verdict.kernel:
+        if NOT_IN_PLAIN_FORMS.match(verdict.kernel):
+            return f"no part of a plain form: {verdict.kernel}"
+        is_bound = re.match(r"widths: (?!the bound)\S+ \S+ ranges|widths: state", verdict.kernel) is not None
+        if is_bound and verdict.refusals:
+            return f"proved by the extracted checker alone: {verdict.kernel}"
+        if is_bound and verdict.kind == "bounds":
+            return f"from a bound that is wider: {verdict.kernel}"
+        return f"unexplained, only the kernel refuses: {verdict.kernel}"
+    if verdict.extracted.startswith("bounds") and any(text.startswith("the bound of") for text in verdict.left):
+        return f"left out by the kernel: {verdict.extracted}"
+    if verdict.extracted.startswith("bounds") and "units" in verdict.refusals and IMPOSSIBLE.match(verdict.where):
+        return f"no masses in the window: {verdict.extracted}"
+    return f"unexplained, only the extracted checker refuses: {verdict.extracted}"
