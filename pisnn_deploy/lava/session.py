@@ -60,10 +60,13 @@ class Session:
         Raises
         ------
         UsageError
-            Lava chose another model for a process of a `CLIFNetwork`, or there is too little shared memory.
+            The program has run before, Lava chose another model for a process of a `CLIFNetwork`, or there is too
+            little shared memory.
         ActorFailure
             A process could not be started.
         """
+        if self._process.is_compiled:
+            raise UsageError("Lava runs a program once; create its processes anew for another session")
         executable = self._process.compile(self._configuration, {"pypy_channel_size": CHANNEL_SIZE})
         for process in executable.proc_builders:
             expected = MODELS.get(type(process))

@@ -35,8 +35,6 @@ ENDINGS = {
     "sanafe": "-sanafe",
 }
 """Ending of the default output name, by format."""
-
-
 SANAFE_PROFILE = "loihi1"
 """Profile whose public figures are the costs for SANA-FE: of messages on Loihi 2 there are none."""
 STEPS = 10
@@ -170,9 +168,10 @@ def _torch_files(source: Source) -> Files:
 
 
 def _sanafe_files(source: Source, steps: int) -> Files:
-    from pisnn_deploy.formats.sanafe.writer import COUNTS, Costs, Layout, sanafe_files
+    from pisnn_deploy.formats.sanafe.writer import COUNTS, Costs, Layout, require_text, sanafe_files
     from pisnn_deploy.project.spike_trains import spike_trains
 
+    require_text(source.graph, steps)
     profile = load_profile(SANAFE_PROFILE)
     energy, time, chip = profile.energy, profile.time, profile.chip
 

@@ -140,6 +140,9 @@ def test_a_side_that_is_sent_its_own_value_changes_nothing_and_a_monitor_sees_th
         (of_port,) = monitor.get_data().values()
     expected = artifact(graph).simulate(STEPS, backend="fast", probe="flux")
     run = network.result()
+    message = "^Lava runs a program once; create its processes anew for another session$"
+    with pytest.raises(UsageError, match=message), Session(network):
+        pass
     assert np.array_equal(run.trace.mass, expected.mass) and run.events == expected.run.events
     assert np.array_equal(network.recorded_spikes("flux"), expected.spikes("flux"))
     (spikes,) = of_port.values()
@@ -283,13 +286,21 @@ def test_plain_lava_runs_it_as_well() -> None:
     [
         (lambda g: CLIFNetwork(artifact(g), 2, sides=["lefd"]), "side 'lefd': cannot be set; did you mean left?"),
         (lambda g: CLIFNetwork(artifact(g), 2, sides=["left"] * 2), "side 'left': is named twice"),
-        (lambda g: CLIFNetwork(artifact(g), 0), "`steps` 0: expected at least 1"),
-        (lambda g: CLIFNetwork(artifact(g), 2, every=0), "`every` 0: expected at least 1"),
+        (lambda g: CLIFNetwork(artifact(g), 0), "`steps` 0: expected a whole number, at least 1"),
+        (lambda g: CLIFNetwork(artifact(g), 2, every=0), "`every` 0: expected a whole number, at least 1"),
         (
             lambda g: CLIFNetwork(artifact(g), 2, probe="fluxx"),
             "`probe` fluxx: no population has the name 'fluxx'; did you mean flux?",
         ),
         (lambda g: CLIFNetwork(artifact(g), 2, initial=[1.0]), "`initial`: has 1 values, the graph has 8 cells"),
+        (
+            lambda g: CLIFNetwork(artifact(g), 2, initial="warm"),
+            "`initial`: not an array of numbers (could not convert string to float: 'warm')",
+        ),
+        (
+            lambda g: CLIFNetwork(artifact(g), 2, initial=[float("nan")] * 8),
+            "cell 0: value nan is not a finite number of at most 2^53 quanta",
+        ),
         (
             lambda g: CLIFNetwork(artifact(g), 2).side("left"),
             "side 'left': was not named in `sides`; there are none",

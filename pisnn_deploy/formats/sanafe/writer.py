@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.annotations import Placement
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.lines import lines_of, stored_synapses
 
 ARCHITECTURE, NETWORK, COUNTS = "architecture.yaml", "network.yaml", "counts.json"
 """Names of the files."""
-MOST_CONNECTIONS, MOST_BITS = 1 << 20, 1 << 27
+MOST_CONNECTIONS, MOST_BITS = 1 << 20, 1 << 25
 """Most connections, and most neurons times time steps, that are written as text."""
 NEURONS_OF_UNIT = 1024
 """Most neurons of a unit of SANA-FE's models; a core may have several units."""
@@ -72,18 +72,13 @@ class Layout:
     columns: int
 
 
-def sanafe_files(graph: IntegerGraph, trains: Trains, costs: Costs, layout: Layout) -> dict[str, bytes]:
-    """Build architecture, network and the counts that SANA-FE must find.
+def require_text(graph: IntegerGraph, steps: int) -> None:
+    """Refuse what cannot be written, before its run.
 
     Parameters
     ----------
-    trains : mapping
-        Spikes of a run.
-
-    Returns
-    -------
-    dict of str to bytes
-        Content by file name.
+    steps : int
+        PDE steps.
 
     Raises
     ------
@@ -95,12 +90,30 @@ def sanafe_files(graph: IntegerGraph, trains: Trains, costs: Costs, layout: Layo
             f"sanafe: {graph.spec.name} has no cores; compile it for a profile with cores, and with `placement`"
         )
     connections = sum(line.synapse.entries for line in stored_synapses(graph))
-    bits = sum(train.size for train in trains.values())
+    outputs = {(synapse.source, synapse.output) for synapse in graph.synapses}
+    sending = sum(graph.size(name) * lines_of(graph, name) for name, _ in outputs)
+    bits = sending * (steps * int(graph.period or 0) + 1)
     if connections > MOST_CONNECTIONS or bits > MOST_BITS:
         raise UsageError(
             f"sanafe: {connections} connections, and {bits} time steps of neurons, are too many for text; at most "
             f"{MOST_CONNECTIONS} and {MOST_BITS} are written; use a coarser `mesh` or fewer `steps`"
         )
+
+
+def sanafe_files(graph: IntegerGraph, trains: Trains, costs: Costs, layout: Layout) -> dict[str, bytes]:
+    """Build architecture, network and the counts that SANA-FE must find.
+
+    Parameters
+    ----------
+    trains : mapping
+        Spikes of a run.
+
+    Returns
+    -------
+    dict of str to bytes
+        Content by file name, reproducible byte for byte.
+    """
+    assert graph.placement is not None, "see require_text"
     network = _Network(graph, graph.placement, trains, layout)
     text = "".join(f"{line}\n" for line in network.lines())
     return {

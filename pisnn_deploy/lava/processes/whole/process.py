@@ -83,10 +83,7 @@ class CLIFNetwork(AbstractProcess):
         # Checks come after super().__init__, because Lava cannot clean up a process that failed before it.
         graph, steered_sides = steered(artifact.graph, [sides] if isinstance(sides, str) else [*sides])
         options = _options(graph, steps, every, [probe] if isinstance(probe, str) else [*probe])
-        mass = graph.initial if initial is None else graph.mass(np.asarray(initial, np.float64))
-        state = first_state(graph, mass)
-        if mass.size != graph.initial.size:
-            raise UsageError(f"`initial`: has {mass.size} values, the graph has {graph.initial.size} cells")
+        state = first_state(graph, graph.initial if initial is None else _mass(graph, initial))
         require_fit(graph, state)
         folder = Path(tempfile.mkdtemp(prefix="pisnn-lava-"))
         files = Exchange(folder)
@@ -191,7 +188,7 @@ class CLIFNetwork(AbstractProcess):
 
     @property
     def range(self) -> tuple[int, int]:
-        """Proved range of the values of sides, in quanta."""
+        """Proved range of the values of sides, in quanta; (0, 0) without sides."""
         return self._range.lower, self._range.upper
 
     def quanta(self, value: float) -> int:
@@ -236,11 +233,22 @@ def outlet_of(population: str, output: int) -> str:
 def _options(graph: IntegerGraph, steps: int, every: int, probe: Sequence[str]) -> RunOptions:
     refuse(graph, "CLIFNetwork", (LATE,), "compile it without `processes` stock")
     for number, name in ((steps, "steps"), (every, "every")):
-        if number < 1:
-            raise UsageError(f"`{name}` {number}: expected at least 1")
+        if not isinstance(number, int) or number < 1:
+            raise UsageError(f"`{name}` {number}: expected a whole number, at least 1")
     for population in graph.chain:
         require_process(graph, population)
     return RunOptions(steps, every, probes=probes_of(graph, probe))
+
+
+def _mass(graph: IntegerGraph, initial: ArrayLike) -> Integers:
+    """Masses of cell averages in physical units, int64 [cells]."""
+    try:
+        values = np.asarray(initial, np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`initial`: not an array of numbers ({error})") from error
+    if values.size != graph.initial.size:
+        raise UsageError(f"`initial`: has {values.size} values, the graph has {graph.initial.size} cells")
+    return graph.mass(values)
 
 
 def _remove(folder: Path, owner: int) -> None:
