@@ -18,7 +18,7 @@ from at_home.heater.process import Heater
 @implements(proc=Heater, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class HeaterModel(PyLoihiProcessModel):  # type: ignore[misc]  # Lava has no types
+class HeaterModel(PyLoihiProcessModel):
     """Reads first, then sends."""
 
     heat: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)

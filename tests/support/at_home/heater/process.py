@@ -9,7 +9,7 @@ from lava.magma.core.process.variable import Var
 from numpy.typing import NDArray
 
 
-class Heater(AbstractProcess):  # type: ignore[misc]  # Lava has no types
+class Heater(AbstractProcess):
     """Sends one number after the other.
 
     Parameters
