@@ -284,7 +284,8 @@ def overview(everything: dict[str, Results]) -> str:
         "All goals of accuracy: [goals_of_accuracy.md](goals_of_accuracy.md). "
         "Laws: [laws.md](laws.md), [trained ones](trained_laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
-        "[fuzzing.md](fuzzing.md). Mutants before two checkers: [mutants.md](mutants.md).",
+        "[fuzzing.md](fuzzing.md). Mutants before three checkers: [mutants.md](mutants.md). "
+        "Time of `verify`: [verify.md](verify.md).",
         "",
         "Made by `make results`. Each baseline was trained once, on one core.",
     ]

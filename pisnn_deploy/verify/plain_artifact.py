@@ -295,8 +295,9 @@ class PlainArtifact:
         size, parts = self.size(s["target"]), s["parts"]
         starts = self.numbers(parts["row_starts"], size + 1)
         columns, mantissas = (self.numbers(parts[name], starts[-1]) for name in ("columns", "mantissas"))
-        inside = 0 <= min(columns, default=0) <= max(columns, default=0) < self.size(s["source"])
-        need(inside, "a synapse comes from no neuron")
+        sending = self.cells if s["source"] in self.fields else self.size(s["source"])  # ledgers never send
+        inside = 0 <= min(columns, default=0) <= max(columns, default=0) < sending
+        need(inside, f"{s['name']} comes from no neuron that sends")
         length = starts[-1] // size
         if length and starts == array("q", range(0, length * size + 1, length)):  # much faster
             return [zip(*[iter(numbers)] * length) for numbers in (columns, mantissas)]
@@ -308,6 +309,8 @@ class PlainArtifact:
         """Yield rows that follow from the mesh."""
         size, heard = (self.size(s[end]) for end in ("target", "source"))
         parts, kind, read = s["parts"], s["kind"], self.numbers
+        is_of_faces = kind in ("blocks", "cell-ends", "incidence")
+        need(not is_of_faces or s["source"] not in self.fields, f"{s['name']} comes from no neuron that sends")
         if kind == "stencil":
             yield from self.stencil(parts, size // len(self.source))
         elif kind == "blocks":

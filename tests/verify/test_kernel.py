@@ -366,6 +366,21 @@ def test_a_damaged_file_is_refused_in_one_line(case: str, tmp_path: Path, capsys
     assert output.out == "" and output.err.startswith(f"{path}: ") and output.err.count("\n") == 1
 
 
+def test_ledgers_are_never_heard(tmp_path: Path) -> None:
+    of = members("walls")
+    name = "synapses.u-0-to-face-x-1-arrival.parts.columns"
+    cells = 16
+    assert array(of, name).max() < cells
+    changed = written(tmp_path / "a.pisnn", put(name, 0, cells)(of))
+    assert verdict(changed) == (2, "u-0-to-face-x-1-arrival comes from no neuron that sends")
+    assert wider(changed)[0] != 0
+    graph = document(members("hidden"))
+    blocks = next(s for s in graph["synapses"] if s["kind"] == "blocks")
+    blocks["source"] = "membrane"
+    changed = written(tmp_path / "b.pisnn", with_document(members("hidden"), graph))
+    assert verdict(changed) == (2, "hidden1-to-flux comes from no neuron that sends")
+
+
 def test_archives_that_are_none_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pisnn"
     path.write_bytes(b"no archive")
