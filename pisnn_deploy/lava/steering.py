@@ -26,7 +26,7 @@ def steered(graph: IntegerGraph, names: Sequence[str]) -> tuple[IntegerGraph, Si
     """Return a graph with widths for any value of some sides.
 
     The artifact's widths hold for its own values. Those of the result follow from the operating window alone, for cells
-    and sides anywhere in it, so its slope and its largest flux are no assumptions any more.
+    and sides anywhere in it, so neither its slope nor its largest flux is assumed.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class ProbedRows:
     """
 
     def __init__(self, graph: IntegerGraph, probes: Sequence[Probe], steps: int) -> None:
-        self._graph, self._probes, self._steps = graph, probes, steps
+        self._graph, self._steps = graph, steps
         self._semantics = Semantics(graph)
         self._columns = columns_of(graph)
         self._delta = graph.coding == "delta"
