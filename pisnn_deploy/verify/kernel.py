@@ -237,7 +237,7 @@ class Kernel:
                     states[state] = min(low, 0), max(high, 0)
         if "drive" not in hulls and (name, "drive") in self.open:  # the bound of what a late input becomes
             hulls["drive"] = hulls[next(iter(program.after.values()))]
-        for value in hulls.keys() - set(program.parameters):
+        for value in sorted(hulls.keys() - set(program.parameters)):  # a set has another order in each run
             self.within(name, value, *hulls[value])
         for output, sent in enumerate(zip(*found)):
             table = {span: kind for kind, span in enumerate(dict.fromkeys(sent))}
