@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "programs": {"core"},
     "graph": {"core", "laws", "mesh", "physics", "programs"},
     "audit": {"core", "graph", "programs"},
-    "target": {"core", "graph"},
+    "target": {"core", "formats", "graph", "programs"},
     "estimates": {"core", "graph", "programs", "target"},
     "checks": {"core", "estimates", "graph", "laws", "mesh", "physics", "programs", "target"},
     "compiler": {"core", "graph", "laws", "mesh", "physics", "programs", "target"},

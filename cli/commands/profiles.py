@@ -8,7 +8,16 @@ from pisnn_deploy.cli.console import Row, print_json, print_line, print_table
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.target import Figure, load_profile, names, parents_of, validate_profile
+from pisnn_deploy.target import (
+    Figure,
+    board_names,
+    load_board,
+    load_profile,
+    load_target,
+    names,
+    parents_of,
+    validate_profile,
+)
 
 
 @click.group("profiles", context_settings=HELP, invoke_without_command=True)
@@ -31,7 +40,7 @@ def command(context: click.Context) -> None:
 @JSON
 @QUIET
 def list_profiles(as_json: bool, quiet: bool) -> None:
-    """List the built-in profiles, with the usable cores of all chips.
+    """List the built-in profiles of chips, with the usable cores of all chips, and those of boards.
 
     \b
     Examples:
@@ -52,7 +61,11 @@ def list_profiles(as_json: bool, quiet: bool) -> None:
             }
             for profile in profiles
         ]
-        print_json({"profiles": listed})
+        boards = [
+            {"name": board.name, "description": board.description, "target": board.target}
+            for board in map(load_board, board_names())
+        ]
+        print_json({"profiles": listed, "boards": boards})
     elif not quiet:
         rows: list[Row] = [
             (
@@ -65,6 +78,10 @@ def list_profiles(as_json: bool, quiet: bool) -> None:
             for profile in profiles
         ]
         print_table("profiles", rows, ("name", "chips", "cores", "states/payload bits", "description"))
+        boards_shown: list[Row] = [
+            (board.name, board.target, board.description) for board in map(load_board, board_names())
+        ]
+        print_table("boards, which run exports", boards_shown, ("name", "target", "description"))
 
 
 def _count(figure: Figure[int | None], times: int = 1) -> str:
@@ -85,7 +102,7 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
       pisnn-deploy profiles show loihi2
       pisnn-deploy profiles show my_board.yaml --json
     """
-    plain = load_profile(name).model_dump(mode="json")
+    plain = load_target(name).model_dump(mode="json")
     parents = parents_of(name)
     if as_json:
         # The output is a valid profile file, since JSON is YAML.
@@ -131,7 +148,7 @@ def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quie
             {
                 "file": file,
                 "valid": not wrong,
-                "name": None if wrong else load_profile(file).name,
+                "name": None if wrong else load_target(file).name,
                 "errors": [vars(problem) for problem in wrong],
             }
             for file, wrong in problems.items()
@@ -142,7 +159,7 @@ def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quie
             for problem in wrong:
                 print_message(f"error: {problem.sentence}")
             if not wrong and not quiet:
-                print_line(f"{file}: a valid profile of {load_profile(file).name}")
+                print_line(f"{file}: a valid profile of {load_target(file).name}")
     if any(problems.values()):
         context.exit(UsageError.exit_code)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from pisnn_deploy.checks.report import Resources, Severity
+from pisnn_deploy.checks.report import BoardResources, Resources, Severity
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.reading import parse_plain_json, read_bytes
@@ -45,6 +45,24 @@ class _Resources(_Strict):
     output_axons: _Count | None = None
     utilisation: dict[_Name, _Fraction]
 
+    @property
+    def amounts(self) -> dict[str, int]:
+        """The counts that it has."""
+        return self.model_dump(exclude={"utilisation"}, exclude_none=True)
+
+
+class _BoardResources(_Strict):
+    neurons: _Count
+    synapses: _Count
+    amounts: dict[_Name, _Count]
+    utilisation: dict[_Name, _Fraction]
+
+
+def _of_either(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Resources of a board have amounts, those of a chip have none."""
+    is_board = isinstance(value, dict) and "amounts" in value
+    return _BoardResources.model_validate(value) if is_board else handler(value)
+
 
 class _Finding(_Strict):
     rule: str
@@ -78,7 +96,7 @@ class _Report(_Strict):
     profile: _Name
     passed: bool = Field(alias="pass")
     findings: list[_Finding]
-    resources: _Resources
+    resources: Annotated[_Resources, WrapValidator(_of_either)]
     estimates: dict[str, _Estimate]
     rules_left_out: list[str] = []
     baseline: list[_Growth] = []
@@ -166,13 +184,15 @@ class Baseline:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._resources: dict[str, _Resources] = {}
+        self._resources: dict[str, _Resources | _BoardResources] = {}
         for report in _read(path):
             if report.profile in self._resources:
                 raise FileError(path, f"has two reports for {report.profile!r}", remedy=_REMEDY)
             self._resources[report.profile] = report.resources
 
-    def growths(self, profile: str, resources: Resources, allowed_percent: float) -> tuple[Growth, ...]:
+    def growths(
+        self, profile: str, resources: Resources | BoardResources, allowed_percent: float
+    ) -> tuple[Growth, ...]:
         """Compare every resource with the baseline.
 
         Parameters
@@ -201,11 +221,13 @@ class Baseline:
         return tuple(_compared(old, resources, allowed_percent))
 
 
-def _compared(old: _Resources, new: Resources, allowed_percent: float) -> Iterator[Growth]:
-    for name in ("cores", "chips", "neurons", "synapses", "synaptic_memory_words", "input_axons", "output_axons"):
-        before = getattr(old, name)
-        if before is not None:
-            yield Growth(name, before, getattr(new, name), allowed_percent)
+def _compared(
+    old: _Resources | _BoardResources, new: Resources | BoardResources, allowed_percent: float
+) -> Iterator[Growth]:
+    earlier = old.amounts
+    yield from (
+        Growth(name, earlier[name], now, allowed_percent) for name, now in new.amounts.items() if name in earlier
+    )
     for name in sorted(set(old.utilisation) | set(new.utilisation)):
         before, after = old.utilisation.get(name, 0.0), new.utilisation.get(name, 0.0)
         yield Growth(f"utilisation.{name}", before, after, allowed_percent)

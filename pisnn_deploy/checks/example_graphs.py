@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,9 @@ from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.model import ModelSpec, OperatingRange
 from pisnn_deploy.programs import parse
 from pisnn_deploy.programs.neurons import FaceConstants
-from pisnn_deploy.target import Profile
+from pisnn_deploy.target import Board, Profile
+
+AnyTarget = TypeVar("AnyTarget", Profile, Board)
 
 CELLS = 8
 """Number of cells of the examples, and of faces, because the line is periodic."""
@@ -165,7 +168,7 @@ def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) ->
     return kinds.starting_from(graph, initial).with_field(window=replace(graph.window, difference=difference))
 
 
-def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
+def with_figure(profile: AnyTarget, key: str, value: object, **others: object) -> AnyTarget:
     """Return the profile with another value of a figure such as ``core.neurons_max``, without a range."""
     section, name = key.split(".")
     old = getattr(profile, section)

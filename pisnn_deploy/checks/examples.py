@@ -21,13 +21,13 @@ from pisnn_deploy.checks.example_graphs import (
     with_start,
 )
 from pisnn_deploy.checks.report import Finding
-from pisnn_deploy.checks.rules import RULES, check
+from pisnn_deploy.checks.rules import ALL_RULES, check_target
 from pisnn_deploy.graph import (
     Claim,
     IntegerGraph,
     kinds,
 )
-from pisnn_deploy.target import Profile, load_profile
+from pisnn_deploy.target import Target, load_board, load_profile
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,15 @@ class Example:
 
     text: str
     graph: IntegerGraph
-    profile: Profile
+    profile: Target
     rejected: tuple[tuple[str, str], ...] = ()
 
     def finding(self, code: str) -> Finding:
         """Run all rules and return the first finding of one."""
         return next(
-            finding for finding in check(self.graph, self.profile, self.rejected).findings if finding.rule == code
+            finding
+            for finding in check_target(self.graph, self.profile, self.rejected).findings
+            if finding.rule == code
         )
 
 
@@ -130,7 +132,7 @@ def _capacity_examples(heat: IntegerGraph) -> tuple[Example, ...]:
     usable = loihi2.chip.cores_usable.value or 1
     far = placed(heat, first, [usable] * CELLS)
 
-    def core(key: str, limit: int) -> Profile:
+    def core(key: str, limit: int) -> Target:
         return with_figure(loihi2, f"core.{key}", limit)
 
     return (
@@ -259,8 +261,29 @@ def _proof_examples(heat: IntegerGraph) -> tuple[Example, ...]:
     )
 
 
+def _board_examples(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Examples of boards with little memory and few cells."""
+    controller, fpga = load_board("cortex-m0"), load_board("ice40-up5k")
+    return (
+        Example(
+            "A program that is estimated at more than a kilobyte, on a part with one.",
+            heat,
+            with_figure(controller, "memory.flash_bytes", 1024),
+        ),
+        Example(
+            "A part with a kilobyte of RAM, which the stack takes.",
+            heat,
+            with_figure(controller, "memory.ram_bytes", 1024),
+        ),
+        Example("A part with 300 logic cells.", heat, with_figure(fpga, "fabric.cells", 300)),
+        Example("A part with one block of memory.", heat, with_figure(fpga, "fabric.block_memory_bits", 4096)),
+        Example("A part without multipliers.", heat, with_figure(fpga, "fabric.multipliers", 0)),
+    )
+
+
 def examples() -> Mapping[str, Example]:
     """Return an example for every rule, by code."""
     heat = heat_graph()
-    in_order = (*_number_examples(heat), *_capacity_examples(heat), *_table_examples(heat), *_proof_examples(heat))
-    return {rule.code: example for rule, example in zip(RULES, in_order, strict=True)}
+    parts = (_number_examples, _capacity_examples, _table_examples, _proof_examples, _board_examples)
+    in_order = (example for part in parts for example in part(heat))
+    return {rule.code: example for rule, example in zip(ALL_RULES, in_order, strict=True)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pisnn_deploy.checks.examples import Example, examples
 from pisnn_deploy.checks.rule import Rule
-from pisnn_deploy.checks.rules import RULES
+from pisnn_deploy.checks.rules import ALL_RULES
 from pisnn_deploy.core.output import write_whole
 
 _PREFACE = """\
@@ -27,6 +27,9 @@ check. All violations are reported. Names such as `core.neurons_max` are keys of
 
 A source neuron takes one input axon per synapse population and core that it reaches. Resources of a core are counted
 with the graph's placement; a graph without a placement is counted on a single core, and the finding says so.
+
+Rules from PD301 are for boards, on which an export of the artifact runs. PD003 and the rules on proofs (PD201 to PD207)
+are for boards, too; the others are for chips of neurons only.
 
 ## Causes of failed deployments, and the rules that detect them
 | cause | rules |
@@ -45,6 +48,8 @@ with the graph's placement; a graph without a placement is counted on a single c
 | payloads, from sender to receiver | PD005, PD006 |
 | operations and tables of programs | PD118, PD119 |
 | time and energy | no rule; estimates are given as ranges |
+| flash and RAM of a microcontroller | PD301, PD302 |
+| cells, memory and multipliers of an FPGA | PD311, PD312, PD313 |
 | mass | PD201, PD202, PD204, PD205, PD206, PD207 |
 """
 _WIDTH = 120
@@ -59,7 +64,7 @@ def manual() -> str:
         Content of the file ``rules.md``.
     """
     sections = [_PREFACE]
-    for rule in RULES:
+    for rule in ALL_RULES:
         *text, _ = rule.paragraphs
         body = "\n\n".join(text)
         link = f"[Example](rules/{rule.code}.md)"
@@ -102,7 +107,7 @@ def pages() -> Mapping[str, str]:
         Content by path inside ``docs/reference``.
     """
     shown = examples()
-    return {"rules.md": manual()} | {f"rules/{rule.code}.md": page(rule, shown[rule.code]) for rule in RULES}
+    return {"rules.md": manual()} | {f"rules/{rule.code}.md": page(rule, shown[rule.code]) for rule in ALL_RULES}
 
 
 def main(words: list[str]) -> None:

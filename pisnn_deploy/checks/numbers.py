@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.checks.report import Severity
-from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
+from pisnn_deploy.checks.rule import (
+    AnySubject,
+    Subject,
+    Violation,
+    allowed,
+    common_rule,
+    excess,
+    rule,
+    shortfall,
+    unpublished,
+)
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import Integers
@@ -127,8 +137,8 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
             )
 
 
-@rule("PD003", "bounds-declared")
-def bounds_declared(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD003", "bounds-declared")
+def bounds_declared(subject: AnySubject) -> Iterator[Violation]:
     """Every state, payload and accumulator has a declared width that fits its proved interval.
 
     The rules on widths check declared widths, so an undeclared one cannot be checked. A width that does not fit its

@@ -11,7 +11,6 @@ from pisnn_deploy import __version__
 from pisnn_deploy.checks.baseline import Growth
 from pisnn_deploy.checks.report import Finding, Report
 from pisnn_deploy.checks.rule import Rule
-from pisnn_deploy.checks.rules import RULES
 from pisnn_deploy.target import LIBRARY
 
 Chosen = Literal["--profile", "artifact", "default"]
@@ -108,9 +107,9 @@ class Outcome:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Codes of the rules that were not selected."""
+        """Codes of the rules for this target that were not selected."""
         selected = {rule.code for rule in self.rules}
-        return tuple(rule.code for rule in RULES if rule.code not in selected)
+        return tuple(code for code in self.report.codes if code not in selected)
 
     def rows(self) -> list[tuple[str, str]]:
         """Inputs of the report as names and values for a table."""

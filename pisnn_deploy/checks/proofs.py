@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, rule
+from pisnn_deploy.checks.rule import GRAPH, AnySubject, Violation, common_rule
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.claims import Method
 from pisnn_deploy.graph.fields import Field
@@ -15,8 +15,8 @@ from pisnn_deploy.graph.fields import Field
 UNKNOWN: tuple[Method, ...] = ("unknown-program", "no-theorem")
 
 
-@rule("PD201", "certificate-present")
-def certificate_present(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD201", "certificate-present")
+def certificate_present(subject: AnySubject) -> Iterator[Violation]:
     """The graph has a certificate.
 
     Hardware does not report lost mass, so conservation must be proved in advance.
@@ -27,8 +27,8 @@ def certificate_present(subject: Subject) -> Iterator[Violation]:
         yield Violation(GRAPH, "none", "present", "the graph has no certificate")
 
 
-@rule("PD202", "conservation-proved")
-def conservation_proved(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD202", "conservation-proved")
+def conservation_proved(subject: AnySubject) -> Iterator[Violation]:
     """The certificate proves conservation of mass.
 
     An assumption is not enough: either conservation holds by construction, for all values, or it does not hold.
@@ -41,8 +41,8 @@ def conservation_proved(subject: Subject) -> Iterator[Violation]:
         yield Violation(GRAPH, claim.status, "proved", f"conservation is not proved: {claim.details}")
 
 
-@rule("PD203", "overflow-bounded")
-def overflow_bounded(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD203", "overflow-bounded")
+def overflow_bounded(subject: AnySubject) -> Iterator[Violation]:
     """The certificate bounds every state and payload, at least within the operating range.
 
     The rules on widths depend on these bounds.
@@ -55,8 +55,8 @@ def overflow_bounded(subject: Subject) -> Iterator[Violation]:
         yield Violation(GRAPH, "none", "assumed", f"states and payloads are not bounded: {claim.details}")
 
 
-@rule("PD204", "certificate-valid")
-def certificate_valid(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD204", "certificate-valid")
+def certificate_valid(subject: AnySubject) -> Iterator[Violation]:
     """Every claim of the certificate can be proved again from the artifact alone.
 
     The checker behind `pisnn-deploy verify` repeats the proof and compares the hashes of graph and arrays.
@@ -67,8 +67,8 @@ def certificate_valid(subject: Subject) -> Iterator[Violation]:
         yield Violation(GRAPH, claim, "proved", f"{claim}: {reason}")
 
 
-@rule("PD205", "ledgers-last")
-def ledgers_last(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD205", "ledgers-last")
+def ledgers_last(subject: AnySubject) -> Iterator[Violation]:
     """No ledger can wrap within the planned number of PDE steps.
 
     A reservoir's ledger grows as long as a steady flux passes through it. The certificate says how many PDE steps its
@@ -84,8 +84,8 @@ def ledgers_last(subject: Subject) -> Iterator[Violation]:
         yield Violation((holders or subject.graph.holders)[0], lasts, subject.horizon, message)
 
 
-@rule("PD206", "start-in-range")
-def start_in_range(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD206", "start-in-range")
+def start_in_range(subject: AnySubject) -> Iterator[Violation]:
     """The initial masses are within the operating range.
 
     The widths depend on that range. A run that starts outside stops at its first PDE step.
@@ -120,8 +120,8 @@ def _steep_start(graph: IntegerGraph, field: Field, levels: NDArray[np.int64], d
             yield Violation(channels.population, value, limit, message)
 
 
-@rule("PD207", "programs-known")
-def programs_known(subject: Subject) -> Iterator[Violation]:
+@common_rule("PD207", "programs-known")
+def programs_known(subject: AnySubject) -> Iterator[Violation]:
     """The neurons run programs that all claims cover.
 
     Bounds and conservation are proved for any program. The time step, stability and the equation are claimed only for

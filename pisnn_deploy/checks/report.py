@@ -67,6 +67,38 @@ class Resources:
     output_axons: int
     utilisation: dict[str, float]
 
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Counts by name, whose growth a baseline limits."""
+        plain = asdict(self)
+        return {name: count for name, count in plain.items() if name != "utilisation"}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BoardResources:
+    """Resources of a board that an export of a graph uses.
+
+    Attributes
+    ----------
+    amounts : dict of str to int
+        Use of each resource, such as ``ram`` in bytes, estimated where a compiler or synthesis decides.
+    utilisation : dict of str to float
+        Used fraction of each limited resource.
+    """
+
+    neurons: int
+    synapses: int
+    amounts: dict[str, int]
+    utilisation: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers by name."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -78,15 +110,18 @@ class Report:
         Findings in the order of the rules.
     estimates : dict of str to Estimate
         Estimates per PDE step, see `pisnn_deploy.estimates.estimates`.
-    comparison : Comparison
-        Comparison with a dense-coded run and a float solver.
+    comparison : Comparison or None
+        Comparison with a dense-coded run and a float solver; None for a board.
+    codes : tuple of str
+        Codes of the rules for this target.
     """
 
     profile: str
     findings: tuple[Finding, ...]
-    resources: Resources
+    resources: Resources | BoardResources
     estimates: dict[str, Estimate]
-    comparison: Comparison
+    comparison: Comparison | None
+    codes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -99,10 +134,18 @@ class Report:
             "profile": self.profile,
             "pass": self.passed,
             "findings": [asdict(finding) for finding in self.findings],
-            "resources": asdict(self.resources),
+            "resources": self.resources.to_dict(),
             "estimates": {
                 name: asdict(estimate) | {"sources": list(estimate.sources)}
                 for name, estimate in self.estimates.items()
             },
-            "comparison": self.comparison.to_dict(),
+            **({} if self.comparison is None else {"comparison": self.comparison.to_dict()}),
         }
+
+
+@dataclass(frozen=True)
+class ChipReport(Report):
+    """The outcome of a check against a chip of neurons."""
+
+    resources: Resources
+    comparison: Comparison

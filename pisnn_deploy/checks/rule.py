@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pisnn_deploy.checks.report import Finding, Severity
 from pisnn_deploy.core.docstrings import docstring
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.target import Figure, Profile
+from pisnn_deploy.target import Board, Figure, Profile
+from pisnn_deploy.target.board_resources import Use
 from pisnn_deploy.target.utilisation import Counts
 
 GRAPH = "graph"
@@ -24,8 +26,8 @@ DEFAULT_HORIZON = 1_000_000
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Input of a rule.
+class AnySubject:
+    """Input of a rule for every target.
 
     Attributes
     ----------
@@ -36,10 +38,24 @@ class Subject:
     """
 
     graph: IntegerGraph
+    rejected: tuple[tuple[str, str], ...]
+    horizon: int
+
+
+@dataclass(frozen=True)
+class Subject(AnySubject):
+    """Input of a rule for chips of neurons."""
+
     profile: Profile
     counts: Counts
-    rejected: tuple[tuple[str, str], ...] = ()
-    horizon: int = DEFAULT_HORIZON
+
+
+@dataclass(frozen=True)
+class BoardSubject(AnySubject):
+    """Input of a rule for boards."""
+
+    profile: Board
+    uses: tuple[Use, ...]
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,12 @@ class Rule:
     name : str
         Name in kebab-case, stable too.
     violations : callable
-        Function that takes a `Subject` and yields every `Violation`.
+        Function that takes a subject and yields every `Violation`.
     """
 
     code: str
     name: str
-    violations: Callable[[Subject], Iterator[Violation]]
+    violations: Callable[[Any], Iterator[Violation]]
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
@@ -87,7 +103,7 @@ class Rule:
         last = self.paragraphs[-1].removeprefix("Fix:").strip()
         return last[:1].upper() + last[1:]
 
-    def findings(self, subject: Subject) -> Iterator[Finding]:
+    def findings(self, subject: AnySubject) -> Iterator[Finding]:
         """Yield a finding for each violation of this rule."""
         for violation in self.violations(subject):
             yield Finding(
@@ -103,13 +119,23 @@ class Rule:
 
 
 def rule(code: str, name: str) -> Callable[[Callable[[Subject], Iterator[Violation]]], Rule]:
-    """Turn a function that yields violations into a rule.
+    """Turn a function that yields violations into a rule for chips of neurons.
 
     Parameters
     ----------
     code, name : str
         See `Rule`.
     """
+    return lambda violations: Rule(code, name, violations)
+
+
+def common_rule(code: str, name: str) -> Callable[[Callable[[AnySubject], Iterator[Violation]]], Rule]:
+    """Turn a function that yields violations into a rule for every target; parameters are those of `rule`."""
+    return lambda violations: Rule(code, name, violations)
+
+
+def board_rule(code: str, name: str) -> Callable[[Callable[[BoardSubject], Iterator[Violation]]], Rule]:
+    """Turn a function that yields violations into a rule for boards; parameters are those of `rule`."""
     return lambda violations: Rule(code, name, violations)
 
 

@@ -1,18 +1,33 @@
-"""List of all rules by code, and the function that runs them."""
+"""Lists of the rules for each kind of target, and the function that runs them."""
 
 from __future__ import annotations
 
-from pisnn_deploy.checks import capacity, numbers, proofs, tables
-from pisnn_deploy.checks.report import Report, Resources
-from pisnn_deploy.checks.rule import DEFAULT_HORIZON, Rule, Subject
+import math
+from collections.abc import Mapping
+
+from pisnn_deploy.checks import boards, capacity, numbers, proofs, tables
+from pisnn_deploy.checks.report import BoardResources, ChipReport, Report, Resources
+from pisnn_deploy.checks.rule import DEFAULT_HORIZON, BoardSubject, Rule, Subject
 from pisnn_deploy.estimates.activity import Activity
+from pisnn_deploy.estimates.boards import board_estimates
 from pisnn_deploy.estimates.comparison import compare
 from pisnn_deploy.estimates.estimates import estimates
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.target import Profile
+from pisnn_deploy.target import Board, Fpga, Microcontroller, Profile, Target
+from pisnn_deploy.target.board_resources import demand
 from pisnn_deploy.target.resources import RESOURCES
 from pisnn_deploy.target.utilisation import Counts, count
 
+PROOFS: tuple[Rule, ...] = (
+    proofs.certificate_present,
+    proofs.conservation_proved,
+    proofs.overflow_bounded,
+    proofs.certificate_valid,
+    proofs.ledgers_last,
+    proofs.start_in_range,
+    proofs.programs_known,
+)
+"""Rules on the certificate, for every target."""
 RULES: tuple[Rule, ...] = (
     numbers.weight_mantissas,
     numbers.weight_exponent,
@@ -44,14 +59,32 @@ RULES: tuple[Rule, ...] = (
     tables.spike_counters,
     tables.lookup_tables,
     tables.products,
-    proofs.certificate_present,
-    proofs.conservation_proved,
-    proofs.overflow_bounded,
-    proofs.certificate_valid,
-    proofs.ledgers_last,
-    proofs.start_in_range,
-    proofs.programs_known,
+    *PROOFS,
 )
+"""Rules for chips of neurons."""
+BOARD_RULES: Mapping[type[Board], tuple[Rule, ...]] = {
+    Microcontroller: (numbers.bounds_declared, *PROOFS, boards.flash, boards.ram),
+    Fpga: (numbers.bounds_declared, *PROOFS, boards.logic_cells, boards.block_memory, boards.multipliers),
+}
+"""Rules for boards, by their kind."""
+ALL_RULES: tuple[Rule, ...] = tuple(
+    {rule.code: rule for rules in (RULES, *BOARD_RULES.values()) for rule in rules}.values()
+)
+"""Every rule once, by ascending code."""
+
+
+def check_target(
+    graph: IntegerGraph,
+    target: Target,
+    rejected: tuple[tuple[str, str], ...] = (),
+    horizon: int = DEFAULT_HORIZON,
+    activity: Activity | None = None,
+    seconds: float | None = None,
+) -> Report:
+    """Check a graph against a chip (`check`) or a board (`check_board`); a board's costs do not depend on activity."""
+    if isinstance(target, Board):
+        return check_board(graph, target, rejected, horizon, seconds)
+    return check(graph, target, rejected, horizon, activity, seconds)
 
 
 def check(
@@ -61,8 +94,8 @@ def check(
     horizon: int = DEFAULT_HORIZON,
     activity: Activity | None = None,
     seconds: float | None = None,
-) -> Report:
-    """Check a graph against a hardware profile.
+) -> ChipReport:
+    """Check a graph against the profile of a chip of neurons.
 
     Parameters
     ----------
@@ -79,15 +112,46 @@ def check(
 
     Returns
     -------
-    Report
-        All violations of all rules.
+    ChipReport
+        All violations of all rules for chips.
     """
     counts = count(graph, profile)
-    subject = Subject(graph, profile, counts, rejected, horizon)
+    subject = Subject(graph, rejected, horizon, profile, counts)
     findings = tuple(finding for rule in RULES for finding in rule.findings(subject))
     estimated = estimates(graph, profile, counts, activity)
     comparison = compare(graph, profile, counts, estimated["time_per_pde_step_us"], activity, seconds)
-    return Report(profile.name, findings, _resources(graph, profile, counts), estimated, comparison)
+    return ChipReport(profile.name, findings, _resources(graph, profile, counts), estimated, comparison, _codes(RULES))
+
+
+def check_board(
+    graph: IntegerGraph,
+    board: Board,
+    rejected: tuple[tuple[str, str], ...] = (),
+    horizon: int = DEFAULT_HORIZON,
+    seconds: float | None = None,
+) -> Report:
+    """Check an export of a graph against a board, which computes every neuron in every PDE step.
+
+    Parameters are those of `check`.
+
+    Raises
+    ------
+    UsageError
+        The graph cannot be exported for this board.
+    """
+    needed, rules = demand(graph, board), BOARD_RULES[type(board)]
+    subject = BoardSubject(graph, rejected, horizon, board, needed.uses)
+    findings = tuple(finding for rule in rules for finding in rule.findings(subject))
+    known = [(use, use.amount.value) for use in needed.uses if use.amount.value is not None]
+    amounts = {use.resource.name: math.ceil(amount) for use, amount in known}
+    utilisation = {use.resource.name: amount / use.limit.value for use, amount in known if use.limit.value}
+    synapses = sum(synapse.entries for synapse in graph.synapses)
+    resources = BoardResources(graph.neurons, synapses, amounts, utilisation)
+    return Report(board.name, findings, resources, board_estimates(board, needed, seconds), None, _codes(rules))
+
+
+def _codes(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    return tuple(rule.code for rule in rules)
 
 
 _REPORTED = {

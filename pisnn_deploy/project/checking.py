@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from pisnn_deploy.checks import RULES, Report, Rule, check
+from pisnn_deploy.checks import ALL_RULES, Report, Rule, check_target
 from pisnn_deploy.checks.baseline import Baseline
 from pisnn_deploy.checks.outcome import Chosen, MadeWith, Outcome
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
@@ -17,7 +17,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.estimates.activity import read_activity
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.keywords import FileName, request_of
-from pisnn_deploy.target import Profile, digest_of_profile, load_profile, own_profile, source_of
+from pisnn_deploy.target import Target, digest_of_profile, load_target, own_profile, source_of
 from pisnn_deploy.verify import check_certificate
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Selection:
             There is no rule of that code; ignoring it would silently check too much or too little.
         """
         selected, ignored = _codes("select", self.select), _codes("ignore", self.ignore)
-        return tuple(rule for rule in RULES if (not selected or rule.code in selected) and rule.code not in ignored)
+        return tuple(rule for rule in ALL_RULES if (not selected or rule.code in selected) and rule.code not in ignored)
 
 
 @dataclass(frozen=True)
@@ -181,23 +181,28 @@ def outcomes_of(
     UsageError
         A profile, rule or file cannot be used.
     """
-    rules, subject, growing = request.selection.rules, request.subject, request.growing
+    subject, growing = request.subject, request.growing
     rejected = tuple((f.claim, f.text) for f in check_certificate(graph, altered) if not f.holds)
     activity = None if subject.events is None else read_activity(Path(subject.events), graph)
     files = tuple(None if path is None else str(path) for path in (growing.baseline, subject.events))
     growth = LARGEST_GROWTH if growing.max_growth is None else growing.max_growth
     for source, target, chosen in _targets(request.profiles, graph.profile, name):
-        whole = check(graph, target, rejected, subject.horizon, activity, subject.against_seconds)
+        whole = check_target(graph, target, rejected, subject.horizon, activity, subject.against_seconds)
+        rules = tuple(rule for rule in request.selection.rules if rule.code in whole.codes)
+        if request.selection.rules and not rules:
+            raise UsageError(
+                f"`select`: none of these rules is for {target.name}; its rules are {', '.join(whole.codes)}"
+            )
         report = _filtered(whole, rules)
         growths = None if growing.old is None else growing.old.growths(report.profile, report.resources, growth)
         made_with = MadeWith(source_of(source), digest_of_profile(target), chosen, *files)
         yield Outcome(name, report, rules, growths, made_with, place)
 
 
-def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
+def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Target, Chosen]]:
     """Profiles to check against: name or path, profile, and who named it."""
     for name in profiles:
-        yield name, load_profile(name), "--profile"
+        yield name, load_target(name), "--profile"
     if not profiles:
         profile = own_profile(own, str(artifact))
         yield profile.name, profile, "artifact" if own else "default"
@@ -206,7 +211,7 @@ def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tupl
 def _codes(option: str, text: str | None) -> frozenset[str]:
     if text is None:
         return frozenset()
-    known = [rule.code for rule in RULES]
+    known = [rule.code for rule in ALL_RULES]
     codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if code not in known:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from pisnn_deploy.target.schema import Profile
+from pisnn_deploy.target.boards import KINDS, model_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -81,20 +81,23 @@ def problems_of(document: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
     tuple of Problem
         Empty if the profile is valid.
     """
+    model = model_of(document)
+    if "target" in document and model not in KINDS.values():
+        return (Problem(file, "target", f"found {shown(document['target'])}", " or ".join(map(repr, KINDS))),)
     try:
-        Profile.model_validate(document)
+        model.model_validate(document)
     except ValidationError as error:
-        return tuple(_problem(details, file) for details in error.errors(include_url=False))
+        return tuple(_problem(details, file, model) for details in error.errors(include_url=False))
     return ()
 
 
-def _problem(details: ErrorDetails, file: str) -> Problem:
+def _problem(details: ErrorDetails, file: str, whole: type[BaseModel]) -> Problem:
     kind, place, message = details["type"], details["loc"], details["msg"]
     field = ".".join(map(str, place))
     if kind == "missing":
         return Problem(file, field, "is missing", _form(place))
     if kind == "extra_forbidden":
-        siblings = _siblings(place)
+        siblings = _siblings(place, whole)
         close = get_close_matches(str(place[-1]), siblings, 1)
         expected = f"'{close[0]}'" if close else f"one of {', '.join(siblings)}"
         return Problem(file, field, "is not a field of a profile", expected)
@@ -119,9 +122,9 @@ def _form(place: Sequence[str | int]) -> str:
     return "a figure with value, confidence and source" if len(place) == 2 else _MEMBERS[str(place[-1])]
 
 
-def _siblings(place: Sequence[str | int]) -> list[str]:
+def _siblings(place: Sequence[str | int], whole: type[BaseModel]) -> list[str]:
     """Known fields in the place of an unknown one."""
-    model: type[BaseModel] = Profile
+    model = whole
     for part in place[:-1]:
         annotation = model.model_fields[str(part)].annotation
         assert isinstance(annotation, type)

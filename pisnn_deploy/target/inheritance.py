@@ -15,14 +15,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.target.flaws import problems_of, shown
 
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
 PACKAGE = "pisnn_deploy.hardware_profiles"
 """Package with the library's YAML files."""
+BOARDS = "boards"
+"""Folder of that package with the profiles of boards."""
 SUFFIX = ".yaml"
 _SUFFIXES = (SUFFIX, ".yml")
 LIMIT = 8
@@ -46,8 +51,17 @@ class Lineage:
 
 
 def names() -> tuple[str, ...]:
-    """Names of the library's profiles, sorted."""
-    entries = (entry.name for entry in files(PACKAGE).iterdir())
+    """Names of the library's profiles of chips, for which a graph is compiled, sorted."""
+    return _names_in(files(PACKAGE))
+
+
+def board_names() -> tuple[str, ...]:
+    """Names of the library's profiles of boards, which run exports, sorted."""
+    return _names_in(files(PACKAGE) / BOARDS)
+
+
+def _names_in(folder: Traversable) -> tuple[str, ...]:
+    entries = (entry.name for entry in folder.iterdir())
     return tuple(sorted(name[: -len(SUFFIX)] for name in entries if name.endswith(SUFFIX)))
 
 
@@ -66,8 +80,9 @@ def find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
     Path or None
         None if the name is neither in the library nor looks like a file.
     """
-    if name_or_path in names():
-        return stack.enter_context(as_file(files(PACKAGE) / (name_or_path + SUFFIX)))
+    for part, known in ((files(PACKAGE), names()), (files(PACKAGE) / BOARDS, board_names())):
+        if name_or_path in known:
+            return stack.enter_context(as_file(part / (name_or_path + SUFFIX)))
     if "\0" in name_or_path:
         return None
     path = folder / name_or_path
@@ -102,7 +117,7 @@ def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = (
         raise _refused(path, f"found {shown(parent)}", remedy="expected the name of a profile, or a file")
     parent_path = find(parent, path.parent, stack)
     if parent_path is None:
-        raise _refused(path, f"profile {parent!r} is unknown; the library has {', '.join(names())}")
+        raise _refused(path, f"profile {parent!r} is unknown; the library has {', '.join((*names(), *board_names()))}")
     if parent_path.suffix not in _SUFFIXES or (parent_path.exists() and not parent_path.is_file()):
         # The profile is untrusted: it must not make this process open other kinds of files.
         raise _refused(path, f"{parent!r} is not a {SUFFIX} file")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.printable import printable
+from pisnn_deploy.target.boards import Board, Target, model_of
 from pisnn_deploy.target.flaws import Problem, problems_of
-from pisnn_deploy.target.inheritance import SUFFIX, Lineage, find, names, read_lineage
+from pisnn_deploy.target.inheritance import SUFFIX, Lineage, board_names, find, names, read_lineage
 from pisnn_deploy.target.schema import Profile
 
 DEFAULT = "loihi2"
@@ -20,7 +21,42 @@ _LONGEST_NAME = 128
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """Load a profile, including inherited fields (`pisnn_deploy.target.inheritance`).
+    """Load the profile of a chip, for which a graph can be compiled.
+
+    Parameters and errors are those of `load_target`.
+
+    Raises
+    ------
+    UsageError
+        It is the profile of a board, which runs what was compiled for a chip.
+    """
+    target = load_target(name_or_path)
+    if isinstance(target, Board):
+        raise UsageError(
+            f"profile {name_or_path!r} is a board, which runs exports: compile for a chip, such as generic-int, and "
+            f"check the artifact with --profile {name_or_path}"
+        )
+    return target
+
+
+def load_board(name_or_path: str) -> Board:
+    """Load the profile of a board.
+
+    Parameters and errors are those of `load_target`.
+
+    Raises
+    ------
+    UsageError
+        It is the profile of a chip.
+    """
+    target = load_target(name_or_path)
+    if not isinstance(target, Board):
+        raise UsageError(f"profile {name_or_path!r} is a chip, not a board; boards are {', '.join(board_names())}")
+    return target
+
+
+def load_target(name_or_path: str) -> Target:
+    """Load a profile of a chip or a board, including inherited fields (`pisnn_deploy.target.inheritance`).
 
     Parameters
     ----------
@@ -29,7 +65,7 @@ def load_profile(name_or_path: str) -> Profile:
 
     Returns
     -------
-    Profile
+    Profile or Board
         A profile from a file that uses the name of another one in the library is renamed after its file.
 
     Raises
@@ -39,16 +75,21 @@ def load_profile(name_or_path: str) -> Profile:
     FileError
         The file is not a valid profile; the message names the field.
     """
-    return _of_library(name_or_path) if name_or_path in names() else _loaded(name_or_path)
+    return _of_library(name_or_path) if name_or_path in _library() else _loaded(name_or_path)
+
+
+def _library() -> tuple[str, ...]:
+    """Names of all profiles of the library."""
+    return (*names(), *board_names())
 
 
 @cache
-def _of_library(name: str) -> Profile:
+def _of_library(name: str) -> Target:
     """A profile of the library, which is read and validated once: that takes as long as compiling a small model."""
     return _loaded(name)
 
 
-def _loaded(name_or_path: str) -> Profile:
+def _loaded(name_or_path: str) -> Target:
     path, lineage = _read(name_or_path)
     wrong = problems_of(lineage.document, str(path))
     if wrong:
@@ -57,8 +98,8 @@ def _loaded(name_or_path: str) -> Profile:
         remedy = first.remedy + more if first.expected else ""
         problem = first.problem if first.expected else first.problem + more
         raise FileError(path, problem, field=first.field, remedy=remedy)
-    profile = Profile.model_validate(lineage.document)
-    if name_or_path in names() or profile.name not in names() or profile == load_profile(profile.name):
+    profile = model_of(lineage.document).model_validate(lineage.document)
+    if name_or_path in _library() or profile.name not in _library() or profile == load_target(profile.name):
         return profile
     return profile.model_copy(update={"name": _named_after(name_or_path)})
 
@@ -66,7 +107,7 @@ def _loaded(name_or_path: str) -> Profile:
 def _named_after(path: str) -> str:
     """Name that no profile of the library has."""
     file_name = Path(path).name
-    return printable(path if file_name in names() else file_name)[:_LONGEST_NAME]
+    return printable(path if file_name in _library() else file_name)[:_LONGEST_NAME]
 
 
 def own_profile(named: str, artifact: str) -> Profile:
@@ -93,14 +134,14 @@ def own_profile(named: str, artifact: str) -> Profile:
     return load_profile(name)
 
 
-def digest_of_profile(profile: Profile) -> str:
+def digest_of_profile(profile: Target) -> str:
     """SHA-256 of a profile, including inherited fields, hexadecimal."""
     return hashlib.sha256(profile.model_dump_json().encode()).hexdigest()
 
 
 def source_of(name_or_path: str) -> str:
     """Where `load_profile` finds a profile: `LIBRARY`, or the path of the file."""
-    return LIBRARY if name_or_path in names() else name_or_path
+    return LIBRARY if name_or_path in _library() else name_or_path
 
 
 def parents_of(name_or_path: str) -> tuple[str, ...]:
@@ -137,7 +178,7 @@ def validate_profile(name_or_path: str) -> tuple[Problem, ...]:
     except FileError as error:
         return (Problem(str(error.path), error.field, error.problem, error.remedy.removeprefix("expected ")),)
     except UsageError:
-        expected = f"{', '.join(names())}, or a {SUFFIX} file"
+        expected = f"{', '.join(_library())}, or a {SUFFIX} file"
         return (Problem(name_or_path, "", "is neither in the library nor a file", expected),)
     return problems_of(lineage.document, str(path))
 
@@ -146,5 +187,5 @@ def _read(name_or_path: str) -> tuple[Path, Lineage]:
     with ExitStack() as stack:
         path = find(name_or_path, Path(), stack)
         if path is None:
-            raise UsageError(f"profile {name_or_path!r} is unknown; use {', '.join(names())}, or a {SUFFIX} file")
+            raise UsageError(f"profile {name_or_path!r} is unknown; use {', '.join(_library())}, or a {SUFFIX} file")
         return path, read_lineage(path, stack)

@@ -26,7 +26,9 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Sentence = Annotated[str, Field(min_length=1)]
 
 
-class _Frozen(BaseModel):
+class Section(BaseModel):
+    """Part of a profile: immutable, without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
@@ -52,7 +54,7 @@ _CONFIDENCE_RULES: dict[str, Any] = {
 """Rules of `Figure._consistent` that JSON Schema can express, which are all except that low, value and high ascend."""
 
 
-class Figure(_Frozen, Generic[Value]):
+class Figure(Section, Generic[Value]):
     """One figure of a profile, with its range, confidence and source."""
 
     model_config = ConfigDict(json_schema_extra=_CONFIDENCE_RULES)
@@ -100,7 +102,7 @@ Integers: TypeAlias = Figure[Annotated[tuple[NonNegative, ...], Field(strict=Fal
 _NOT_SAID = "The profile does not say"
 
 
-class Chip(_Frozen):
+class Chip(Section):
     """A chip."""
 
     cores_max: Limit
@@ -118,14 +120,14 @@ class Chip(_Frozen):
     """Rows of routers of a chip, from north to south."""
 
 
-class System(_Frozen):
+class System(Section):
     """A board or machine."""
 
     chips: Limit
     """Number of chips; null if unlimited."""
 
 
-class Core(_Frozen):
+class Core(Section):
     """Capacities of one core, and the cost of neurons and axons."""
 
     word_bits: Bits
@@ -166,7 +168,7 @@ class Core(_Frozen):
     """Words of axon memory per output axon beyond the first of an axon map entry."""
 
 
-class SynapsePacking(_Frozen):
+class SynapsePacking(Section):
     """Packing of the synapses of one input axon into words.
 
     ``bits = n * (weight + index_bits) + ceil(n / entry_synapses_max) * header_bits``, rounded up to whole words, plus
@@ -185,7 +187,7 @@ class SynapsePacking(_Frozen):
     """Maximum number of words for the packed synapses of one input axon."""
 
 
-class Weights(_Frozen):
+class Weights(Section):
     """Stored weights. Mixed means that a synapse population has both signs; otherwise the step is 1."""
 
     bits: Bits
@@ -204,7 +206,7 @@ class Weights(_Frozen):
     """Highest exponent that all weights of a population share."""
 
 
-class State(_Frozen):
+class State(Section):
     """States of a neuron."""
 
     bits: Bits
@@ -213,7 +215,7 @@ class State(_Frozen):
     """Whether neurons are programmable; if not, they are integrate-and-fire neurons only."""
 
 
-class Microcode(_Frozen):
+class Microcode(Section):
     """What programs of neurons can do, beyond sums, shifts and comparisons."""
 
     multiply: Figure[bool | None] = Figure[bool | None](value=None, confidence="unpublished", source=_NOT_SAID)
@@ -226,7 +228,7 @@ class Microcode(_Frozen):
     """Words of a core for the tables that programs look up."""
 
 
-class Accumulator(_Frozen):
+class Accumulator(Section):
     """The sum of mantissa times payload over the inputs of a neuron, before the exponent."""
 
     bits: Figure[Positive | None]
@@ -235,7 +237,7 @@ class Accumulator(_Frozen):
     """Behaviour of a sum that exceeds the width. For information only: no rule or estimate uses it."""
 
 
-class Payload(_Frozen):
+class Payload(Section):
     """Payload of a spike."""
 
     graded: Figure[bool]
@@ -246,28 +248,28 @@ class Payload(_Frozen):
     """Supported payload widths."""
 
 
-class Decay(_Frozen):
+class Decay(Section):
     """Decay constant of a current."""
 
     bits: Bits
     """The constant is in units of 2^-bits; 2^bits decays to 0 at once."""
 
 
-class Threshold(_Frozen):
+class Threshold(Section):
     """Firing threshold."""
 
     bits: Bits
     """Unsigned width of a threshold, on the scale of the weighted input."""
 
 
-class Bias(_Frozen):
+class Bias(Section):
     """Constant added to the weighted input of a neuron in every time step."""
 
     bits: Figure[Positive | None]
     """Signed width of a bias, on the scale of the weighted input."""
 
 
-class Delay(_Frozen):
+class Delay(Section):
     """Synaptic delay."""
 
     steps_max: Limit
@@ -278,14 +280,14 @@ class Delay(_Frozen):
     """Maximum number of accumulators of a core for input of later time steps."""
 
 
-class InputOutput(_Frozen):
+class InputOutput(Section):
     """Input and output of a chip."""
 
     spike_counters: Limit
     """Spike counters of an embedded processor, each for one neuron."""
 
 
-class Time(_Frozen):
+class Time(Section):
     """Times of operations in a core, of messages, and of the barrier that ends a time step."""
 
     synaptic_operation_ns: Quantity
@@ -306,7 +308,7 @@ class Time(_Frozen):
     """Time of the barrier across all chips of the system at the end of a time step."""
 
 
-class Energy(_Frozen):
+class Energy(Section):
     """Dynamic energy of operations and messages."""
 
     synaptic_operation_pj: Quantity
@@ -327,14 +329,14 @@ class Energy(_Frozen):
     """Energy of a message from one router to the next in its column."""
 
 
-class Power(_Frozen):
+class Power(Section):
     """Power at rest."""
 
     static_chip_w: Quantity
     """Static power of a chip. For information only: no rule or estimate uses it."""
 
 
-class Profile(_Frozen):
+class Profile(Section):
     """A hardware target: figures with their ranges, confidence and sources."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]

@@ -10,7 +10,7 @@ import pytest
 from pisnn_deploy.checks import Rule
 from pisnn_deploy.checks.examples import examples
 from pisnn_deploy.checks.manual import main, manual, page, pages
-from pisnn_deploy.checks.rules import RULES
+from pisnn_deploy.checks.rules import ALL_RULES as RULES
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 ALWAYS_INFORMATION = {"PD117", "PD207"}

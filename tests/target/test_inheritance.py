@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.target import Figure, Problem, Profile, load_profile, names, parents_of, validate_profile
+from pisnn_deploy.target import Figure, Problem, Profile, board_names, load_profile, names, parents_of, validate_profile
 from pisnn_deploy.target.inheritance import LIMIT
 
 LOIHI2 = load_profile("loihi2")
+LIBRARY = ", ".join((*names(), *board_names()))
 OWN = """\
 extends: loihi2
 name: mine
@@ -126,9 +127,9 @@ def test_long_chains(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parent", "message"),
     [
-        ("loihi3", f"profile 'loihi3' is unknown; the library has {', '.join(names())}"),
-        ("x" * 300, f"profile '{'x' * 300}' is unknown; the library has {', '.join(names())}"),
-        ('"\\0.yaml"', f"profile '\\x00.yaml' is unknown; the library has {', '.join(names())}"),
+        ("loihi3", f"profile 'loihi3' is unknown; the library has {LIBRARY}"),
+        ("x" * 300, f"profile '{'x' * 300}' is unknown; the library has {LIBRARY}"),
+        ('"\\0.yaml"', f"profile '\\x00.yaml' is unknown; the library has {LIBRARY}"),
         ("3", "found 3; expected the name of a profile, or a file"),
         ("", "found null; expected the name of a profile, or a file"),
         ("[loihi1, loihi2]", "found a list; expected the name of a profile, or a file"),
@@ -196,9 +197,7 @@ def test_any_document_gives_sentences(section: str, tree: object, tmp_path_facto
 
 def test_a_name_that_is_no_profile() -> None:
     (problem,) = validate_profile("loihi3")
-    assert problem.sentence == (
-        f"loihi3: is neither in the library nor a file; expected {', '.join(names())}, or a .yaml file"
-    )
+    assert problem.sentence == (f"loihi3: is neither in the library nor a file; expected {LIBRARY}, or a .yaml file")
     assert validate_profile("loihi2") == ()
 
 

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from pisnn_deploy.core.errors import FileError, PisnnError, UsageError
 from pisnn_deploy.core.plain_yaml import MAXIMUM_BYTES
-from pisnn_deploy.target import Figure, Profile, load_profile, names, parents_of
+from pisnn_deploy.target import Figure, Profile, board_names, load_profile, names, parents_of
 from pisnn_deploy.target.json_schema import json_schema
 
 LOIHI2 = load_profile("loihi2")
-LIBRARY = ", ".join(names())
+LIBRARY = ", ".join((*names(), *board_names()))
 
 
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:

@@ -13,7 +13,8 @@ from pisnn_deploy.estimates.estimate import Estimate
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e3, 1e15
 """Range in which numbers are printed without an exponent; whole numbers below it are, too."""
 _UNITS = {"us": "us", "ns": "ns", "nj": "nJ"}
-_COUNTS = ("cores", "chips", "neurons", "synapses")
+_NOT_LISTED = ("synaptic_memory_words", "input_axons", "output_axons")
+"""Counts of which a table shows only the use."""
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
@@ -24,7 +25,8 @@ def text(outcomes: Sequence[Outcome]) -> str:
 
 def resource_rows(report: Report) -> list[tuple[str, str]]:
     """Rows of a table: resource and amount."""
-    rows = [(name, str(getattr(report.resources, name))) for name in _COUNTS]
+    counts = {**vars(report.resources), **report.resources.amounts}
+    rows = [(name, str(n)) for name, n in counts.items() if isinstance(n, int) and name not in _NOT_LISTED]
     return rows + [(f"use of {name}", f"{share:.1%}") for name, share in sorted(report.resources.utilisation.items())]
 
 
@@ -43,7 +45,7 @@ def estimate_rows(report: Report) -> list[tuple[str, str]]:
 def comparison_rows(report: Report) -> list[tuple[str, str]]:
     """Rows of a table that compares estimates; empty if neither a run nor a float solver was measured."""
     comparison = report.comparison
-    if not comparison.asked:
+    if comparison is None or not comparison.asked:
         return []
     here, dense, ratio, solver = comparison.here, comparison.dense, comparison.ratio, comparison.float_solver
     rows = [

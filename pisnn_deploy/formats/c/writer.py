@@ -50,7 +50,7 @@ def c_files(parts: Plan, sha256: str = "") -> dict[str, bytes]:
     steps, digest = traced(graph)
     files = {
         "pisnn.h": HEADER.substitute(about=about, fields="\n".join(_fields(parts)), populations=numbers),
-        "pisnn.c": _source(parts, about),
+        "pisnn.c": source(parts, about),
         "main.c": MAIN.substitute(about=about, steps=steps, hash=f"{digest:#018x}"),
         "Makefile": MAKE,
         "CMakeLists.txt": CMAKE,
@@ -79,7 +79,8 @@ def _fields(parts: Plan) -> Iterator[str]:
     yield from _declared_sides(parts)
 
 
-def _source(parts: Plan, about: str) -> str:
+def source(parts: Plan, about: str = "") -> str:
+    """Text of ``pisnn.c``."""
     most = max(population.size for population in parts.graph.populations)
     index = "int_fast16_t" if most <= SMALL else "int_fast32_t"
     lines = [PREAMBLE.substitute(about=about, index=index)]
