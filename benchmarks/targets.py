@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.common import BUILD
+from benchmarks.common import BUILD, PAGES, line, publish, table
 from benchmarks.parts.circuits import FAMILIES
 from benchmarks.parts.fitted import Fitted, fitted
 from benchmarks.parts.instructions import MACHINES
+from benchmarks.parts.native_c import microseconds
 from benchmarks.parts.on_targets import at_once_on_fpgas, on_processors, serially_on_fpgas
+from pisnn_deploy.checks import check_target
+from pisnn_deploy.estimates.estimate import Estimate
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
+from pisnn_deploy.target import Microcontroller, board_names, load_board, load_target
 from pisnn_deploy.target.work import c_work, circuit_work
 
+PAGE = PAGES / "targets.md"
 KEPT = BUILD / "targets.json"
 MODELS: Mapping[str, str] = {
     "heat1d": "64",
@@ -43,6 +48,41 @@ MODELS: Mapping[str, str] = {
 """Models of the zoo and laws of the examples, with cells that most boards have room for."""
 AT_ONCE: Mapping[str, str] = {"heat1d": "16", "examples/laws/melting.yaml": "8", "wave1d": "8", "porous_medium": "12"}
 """Circuits with all neurons at once."""
+OF = {
+    "loihi2": "counted events, public figures",
+    "cortex-m0": "cycles",
+    "cortex-m4": "cycles",
+    "rv32imc": "cycles",
+    "ice40-up5k": "clock cycles, and clocks that nextpnr reached",
+    "ecp5-25f": "synthesis alone, no clock",
+}
+HEAD = """# Models on every target
+
+Written by `python -m benchmarks.targets`. Nothing here was run on a board or on Loihi: microcontrollers are machines of
+qemu, circuits are simulated by Icarus Verilog, synthesised by yosys and, for the iCE40, placed and routed by
+nextpnr.
+"""
+EQUAL = """The hash of all integers of the first PDE steps (at most 32) is that of the reference. "Does not fit" means
+that the linker refused the program: the part has too little memory. Icarus runs the circuit with one neuron after the
+other.
+"""
+IN_C = """Flash (code and tables) and RAM with the audit, without the start of the machine and the stack; compiled by
+gcc with -Os. Cycles of a PDE step without the audit: instructions that qemu executed, each with the fewest and most
+cycles of the core's own table (ARM DDI 0432C, ARM 100166, Hazard3's documentation), without wait states of memory. Most
+cycles of the Cortex-M0 are for a multiplier that takes 32 cycles. Steps per second are at the clock of the profile.
+"""
+CIRCUITS = """Cells are lookup tables after synthesis by yosys; blocks are of memory. The clock is the one that nextpnr
+reaches on an UP5K, where the circuit fits: placed and routed, not measured on a board. Steps per second are the clock
+over the clock cycles of a PDE step. Larger models took longer than the script waits.
+"""
+ONE_TABLE = """heat1d on 64 cells. Estimates are those of `pisnn-deploy check --profile NAME`: ranges over public or
+fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once; `check --events` takes the
+events of a run. Boards compute every neuron in every step. On this CPU, C and `fast` audit each step; float64 is plain
+diffusion with numpy, two-point fluxes on as many cells, which is not as exact.
+"""
+NATIVE = """One core, in turns, medians of 5; both audit every PDE step. C was compiled by gcc with -O3 and
+-march=native; its time includes the start of a process of 1 ms or so.
+"""
 CODE = ("fixed_bytes", "operation_bytes", "wide_operation_bytes", "loop_bytes")
 CYCLES = ("operation", "wide_operation", "synapse", "neuron")
 CELLS = ("fixed_cells", "operation_bit_cells", "array_bit_cells")
@@ -97,18 +137,114 @@ def fits(kept: Mapping[str, Any]) -> dict[str, Fitted]:
     return figures
 
 
+def page(kept: Mapping[str, Any]) -> str:
+    """The page, from measurements."""
+    ran = {key: found for key, found in kept.items() if "equal" in found}
+    columns = [*next(iter(ran.values()))["equal"]]
+    words = {True: "yes", False: "**no**", None: "does not fit"}
+    equal = [line(_short(key), *(words[found["equal"].get(name)] for name in columns)) for key, found in ran.items()]
+    in_c = [line(_short(key), *(_in_c(found["c"].get(name), name) for name in MACHINES)) for key, found in ran.items()]
+    circuits = [
+        line(_short(key), layout, *(_circuit(found.get(name), cycles) for name in FAMILIES))
+        for key, found, layout, cycles in _circuits(kept)
+    ]
+    parts = [
+        HEAD,
+        "## Equal integers\n",
+        EQUAL,
+        *table(("model and cells", *columns), equal),
+        "\n## C on microcontrollers\n",
+        IN_C,
+        *table(("model and cells", *MACHINES), in_c),
+        "\n## Circuits\n",
+        CIRCUITS,
+        *table(("model and cells", "neurons", *FAMILIES), circuits),
+        "\n## Energy and time\n",
+        ONE_TABLE,
+        *_one_table(),
+        "\n## C beside `fast`\n",
+        NATIVE,
+        *_native(),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("examples/laws/").replace(".yaml", "").removesuffix(" one by one").removesuffix(" at once")
+
+
+def _in_c(found: Mapping[str, int] | None, profile: str) -> str:
+    if found is None:
+        return "does not fit"
+    board = load_board(profile)
+    assert isinstance(board, Microcontroller)
+    slow, quick = (board.clock.hz.value / found[f"{end}_cycles"] for end in ("most", "fewest"))
+    sizes = f"{found['flash']:,} / {found['ram']:,} B"
+    return (
+        f"{sizes}; {found['fewest_cycles']:,} to {found['most_cycles']:,} cycles; {slow:,.0f} to {quick:,.0f} steps/s"
+    )
+
+
+def _circuits(kept: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, int]]:
+    """Key, sizes, layout and clock cycles of a PDE step of each circuit."""
+    for key, found in kept.items():
+        name, mesh, *layout = key.split(" ", 2)
+        if layout:
+            at_once = layout == ["at once"]
+            yield key, found, layout[0], 1 if at_once else circuit_work(graph_of(name, mesh)).cycles
+
+
+def _circuit(found: Mapping[str, float] | None, cycles: int) -> str:
+    if found is None:
+        return "not synthesised within the time limit"
+    sizes = f"{found['cells']:,} cells, {found['registers']:,} registers, {found['memories']} blocks, "
+    sizes += f"{found['multipliers']} multipliers"
+    mhz = found.get("mhz")
+    return sizes if mhz is None else f"{sizes}; {mhz} MHz, {1e6 * mhz / cycles:,.0f} steps/s"
+
+
+def _one_table() -> Iterator[str]:
+    """Time and energy of heat1d on all targets, as `pisnn-deploy check` gives them, and measured on this CPU."""
+    graph = graph_of("heat1d", MODELS["heat1d"])
+    rows = []
+    for target in ("loihi2", *board_names()):
+        costs = check_target(graph, load_target(target)).estimates
+        time, energy = costs["time_per_pde_step_us"], costs["energy_per_pde_step_nj"]
+        rows.append(line(target, _ends(time), _ends(energy), OF[target]))
+    measured = microseconds(graph, 200_000)
+    rows += [line(f"this CPU, {name}", f"{time:.3g}", "not measured", "measured") for name, time in measured.items()]
+    yield from table(("target", "time of a step (us)", "energy of a step (nJ)", "from"), rows)
+
+
+def _ends(estimate: Estimate) -> str:
+    ends = (estimate.low, estimate.high)
+    return "not published" if None in ends else f"{ends[0]:.3g} to {ends[1]:.3g}"
+
+
+def _native() -> Iterator[str]:
+    rows = []
+    for name, mesh, steps in (("heat1d", "128", 200_000), ("heat2d", "64x64", 5000)):
+        times = microseconds(graph_of(name, mesh), steps)
+        rows.append(
+            line(f"{name} {mesh}", *(f"{times[key]:.3g}" for key in ("C", "fast")), f"{times['fast'] / times['C']:.2f}")
+        )
+    yield from table(("model and cells", "C (us)", "`fast` (us)", "`fast` / C"), rows)
+
+
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--fit", action="store_true", help="print the figures of profiles from what was measured so far"
-    )
-    if parser.parse_args().fit:
+    parser.add_argument("--fit", action="store_true", help="print figures of profiles from what was measured so far")
+    parser.add_argument("--kept", action="store_true", help="write the page from what was measured so far")
+    parser.add_argument("--dry-run", action="store_true", help="print the page and write nothing")
+    arguments = parser.parse_args()
+    if arguments.fit:
         for profile, figures in fits(json.loads(KEPT.read_text())).items():
             for name, (value, low, high) in figures.items():
                 print(f"{profile} {name}: {{value: {value}, low: {low}, high: {high}}}")
         return
-    measure()
+    kept = json.loads(KEPT.read_text()) if arguments.kept else measure()
+    publish(PAGE, page(kept), dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def _flash(board: Microcontroller, work: CWork) -> Spread:
         (code.wide_operation_bytes, work.wide_written),
         (code.loop_bytes, work.loops),
     )
-    total = exactly(work.table_bytes)
+    total = Spread(work.table_bytes, work.table_bytes, work.table_bytes + work.repeated_bytes)
     for figure, count in parts:
         total += spread(figure).times(count)
     return total

@@ -20,11 +20,11 @@ from pisnn_deploy.formats.verilog.units import Hardware, Unit, hardware_of
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.programs.language import Operation
 
-_TABLE = re.compile(r"^static (const )?int(\d+)_t \w+\[(\d+)\] = {", re.MULTILINE)
+_TABLE = re.compile(r"^static (const )?(int(\d+)_t) \w+\[(\d+)\] = {([^}]*)}", re.MULTILINE)
 _FIXED_BYTES = 24
 """Memory of the number of the step and of the first violation."""
 _TOTAL_BYTES = 8
-_SERIAL_STAGES = 4
+_SERIAL_STAGES = 3
 """Cycles between the last synapse of a unit and the first one of the next."""
 
 
@@ -42,8 +42,10 @@ class CWork:
         Operations in the source, in 32 and in 64 bits.
     loops : int
         Loops in the source.
-    table_bytes, ram_bytes : int
-        Bytes of constant and of changing arrays, the audit's included.
+    table_bytes, repeated_bytes : int
+        Bytes of tables, each counted once, and of tables with the content of another, which compilers may merge.
+    ram_bytes : int
+        Bytes of changing arrays, the audit's included.
     """
 
     operations: int
@@ -54,6 +56,7 @@ class CWork:
     wide_written: int
     loops: int
     table_bytes: int
+    repeated_bytes: int
     ram_bytes: int
 
 
@@ -105,7 +108,7 @@ def c_work(graph: IntegerGraph) -> CWork:
         synapses += sum(read.matrix.entries for read in holders.reads)
         neurons += holders.field.size
     text = source(parts)
-    constants, variables = _tables(text)
+    constants, repeated, variables = _tables(text)
     changing = sum(memory(parts).values()) + _TOTAL_BYTES * total_count(parts) + _FIXED_BYTES
     return CWork(
         **counts,
@@ -113,6 +116,7 @@ def c_work(graph: IntegerGraph) -> CWork:
         neurons=neurons,
         loops=text.count("for ("),
         table_bytes=constants + variables,
+        repeated_bytes=repeated,
         ram_bytes=changing + variables,
     )
 
@@ -123,12 +127,18 @@ def _is_wide(operation: Operation, widths: Widths) -> bool:
     return widths.word > WORD or any(product is not None and product.bits > WORD for product in products)
 
 
-def _tables(text: str) -> tuple[int, int]:
-    """Bytes of the arrays with values in a source: constant ones, and those that change."""
-    sizes = {True: 0, False: 0}
-    for constant, bits, entries in _TABLE.findall(text):
-        sizes[bool(constant)] += int(bits) // 8 * int(entries)
-    return sizes[True], sizes[False]
+def _tables(text: str) -> tuple[int, int, int]:
+    """Bytes of the arrays with values in a source: constant ones, those that repeat another, and those that change."""
+    once, repeated, changing = {}, 0, 0
+    for constant, kind, bits, entries, values in _TABLE.findall(text):
+        size = int(bits) // 8 * int(entries)
+        if not constant:
+            changing += size
+        elif (kind, values) in once:
+            repeated += size
+        else:
+            once[kind, values] = size
+    return sum(once.values()), repeated, changing
 
 
 def circuit_work(graph: IntegerGraph) -> CircuitWork:
@@ -154,7 +164,7 @@ def circuit_work(graph: IntegerGraph) -> CircuitWork:
         + sum(unit.values[port].bits for unit in hardware.units for port in unit.ports),
         tuple(memories),
         tuple(products),
-        sum(synapses) + _SERIAL_STAGES * len(hardware.units),
+        sum(synapses) + _SERIAL_STAGES * len(hardware.units) + 1,  # one starts the step
     )
 
 

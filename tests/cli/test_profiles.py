@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.target import load_profile, names
+from pisnn_deploy.target import board_names, load_board, load_profile, names
 
 ROOT = Path(__file__).parents[2]
 BROKEN = """\
@@ -50,7 +50,11 @@ def test_list() -> None:
         "states/payload bits",
         "description",
     ]
-    found = rows(ended.stdout)
+    found, boards = (rows(part) for part in ended.stdout.split("boards, which run exports"))
+    assert [row[0] for row in boards] == [*board_names()]
+    assert [row[1:] for row in boards] == [
+        [load_board(name).target, load_board(name).description] for name, *_ in boards
+    ]
     assert [row[:4] for row in found] == [
         ["generic-int", "no limit", "no limit", "32/32"],
         ["hala_point", "1,152", "140,544", "24/24"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from trace_setups import set_ups
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.formats.c.plan import plan
 from pisnn_deploy.formats.c.writer import c_files
+from pisnn_deploy.formats.verilog.serial import SERIAL
+from pisnn_deploy.formats.verilog.writer import verilog_files
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.target import (
     Fpga,
@@ -107,7 +110,7 @@ def test_tables_and_memory_are_those_of_the_source(graph: IntegerGraph) -> None:
     declared = re.findall(r"^(?:static |PISNN_STATIC )?(const )?int(\d+)_t (\w+)\[(\d+)\]( =)?", source, re.MULTILINE)
     tables = sum(int(bits) // 8 * int(size) for _, bits, _, size, filled in declared if filled)
     changing = sum(int(bits) // 8 * int(size) for constant, bits, _, size, _ in declared if not constant)
-    assert work.table_bytes == tables
+    assert work.table_bytes + work.repeated_bytes == tables
     assert 0 <= work.ram_bytes - changing <= 32
 
 
@@ -126,3 +129,18 @@ def test_ram_is_exact_and_includes_the_stack(graph: IntegerGraph) -> None:
 def test_a_missing_figure_leaves_an_estimate_without_a_value() -> None:
     assert exactly(1) + Spread(None, 1, None) == Spread(None, 2, None)
     assert Spread(1, None, 3).times(2) == Spread(2, None, 6)
+
+
+@pytest.mark.parametrize("name", GRAPHS[:2])
+def test_a_circuit_takes_the_cycles_that_are_counted(name: str, tmp_path: Path) -> None:
+    graph = dict(set_ups())[name](tmp_path)
+    for file, content in verilog_files(plan(graph), architecture=SERIAL).items():
+        (tmp_path / file).write_bytes(content)
+    bench = (tmp_path / "bench.v").read_text()
+    wait = "while (busy) @(negedge clk);"
+    counting = 'n = 1; while (busy) begin n = n + 1; @(negedge clk); end $display("cycles %0d", n);'
+    assert wait in bench
+    (tmp_path / "bench.v").write_text(bench.replace(wait, counting))
+    subprocess.run(["iverilog", "-g2005-sv", "-o", "bench", "pisnn.v", "bench.v"], cwd=tmp_path, check=True)
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {*re.findall(r"cycles (\d+)", done.stdout)} == {str(circuit_work(graph).cycles)}
