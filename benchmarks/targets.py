@@ -73,7 +73,8 @@ cycles of the Cortex-M0 are for a multiplier that takes 32 cycles. Steps per sec
 """
 CIRCUITS = """Cells are lookup tables after synthesis by yosys; blocks are of memory. The clock is the one that nextpnr
 reaches on an UP5K, where the circuit fits: placed and routed, not measured on a board. Steps per second are the clock
-over the clock cycles of a PDE step. Larger models took longer than the script waits.
+over the clock cycles of a PDE step. Models that are not in the table
+were not synthesised when this page was written.
 """
 ONE_TABLE = """heat1d on 64 cells. Estimates are those of `pisnn-deploy check --profile NAME`: ranges over public or
 fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once; `check --events` takes the
@@ -197,8 +198,8 @@ def _circuits(kept: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, int]]:
 def _circuit(found: Mapping[str, float] | None, cycles: int) -> str:
     if found is None:
         return "not synthesised within the time limit"
-    sizes = f"{found['cells']:,} cells, {found['registers']:,} registers, {found['memories']} blocks, "
-    sizes += f"{found['multipliers']} multipliers"
+    sizes = f"{found['cells']:,} cells, {found['registers']:,} registers; memory blocks {found['memories']}, "
+    sizes += f"multipliers {found['multipliers']}"
     mhz = found.get("mhz")
     return sizes if mhz is None else f"{sizes}; {mhz} MHz, {1e6 * mhz / cycles:,.0f} steps/s"
 

@@ -9,21 +9,21 @@ from pisnn_deploy.checks.rule import GRAPH, BoardSubject, Violation, board_rule
 
 
 def _within(subject: BoardSubject, name: str) -> Iterator[Violation]:
-    """Report a resource that is exceeded, or may be by the upper end of its estimate."""
+    """Report a resource that is exceeded by the lower end of its estimate, or may be by the upper one."""
     use = next(use for use in subject.uses if use.resource.name == name)
     most, text, board = use.limit.value, use.resource.text, subject.profile.name
-    value, high = use.amount.value, use.amount.high
-    if most is None or value is None or high is None:
-        yield Violation(
-            GRAPH, None, None, f"not checked: no limit or estimate of {text} is published for {board}", "info"
-        )
+    low, high = use.amount.low, use.amount.high
+    if most is None or low is None or high is None:
+        message = f"not checked: no limit or estimate of {text} is published for {board}"
+        yield Violation(GRAPH, None, None, message, "info")
         return
-    needed = math.ceil(value)
-    if needed > most:
-        yield Violation(GRAPH, needed, most, f"it needs {needed} {text}, but {board} has {most}")
-    elif high > most:
-        message = f"it needs {needed} {text}, up to {math.ceil(high)} by the range of the estimate; {board} has {most}"
-        yield Violation(GRAPH, math.ceil(high), most, message, "warning")
+    least, needed = math.ceil(low), math.ceil(high)
+    if least > most:
+        some = "" if least == needed else "at least "
+        yield Violation(GRAPH, least, most, f"it needs {some}{least} {text}, but {board} has {most}")
+    elif needed > most:
+        message = f"it needs {least} to {needed} {text}, and {board} has {most}"
+        yield Violation(GRAPH, needed, most, message, "warning")
 
 
 @board_rule("PD301", "flash")
@@ -79,8 +79,8 @@ def block_memory(subject: BoardSubject) -> Iterator[Violation]:
 def multipliers(subject: BoardSubject) -> Iterator[Violation]:
     """Products take at most `fabric.multipliers` multipliers.
 
-    A product of wide numbers takes several: one for each pair of parts of `circuit.multiplier_bits` bits. Tools can
-    make a multiplier of cells, so a circuit may fit nevertheless; `make size` beside an export tells.
+    A product of wide numbers may take several: one for each pair of parts of `circuit.multiplier_bits` bits. `make
+    size` beside an export tells. Tools can also make multipliers of cells.
 
     Fix: use fewer quanta per unit, a law with fewer products, or a larger part.
     """

@@ -266,9 +266,9 @@ def _board_examples(heat: IntegerGraph) -> tuple[Example, ...]:
     controller, fpga = load_board("cortex-m0"), load_board("ice40-up5k")
     return (
         Example(
-            "A program that is estimated at more than a kilobyte, on a part with one.",
+            "A program that is estimated at more than half a kilobyte, on a part with that much.",
             heat,
-            with_figure(controller, "memory.flash_bytes", 1024),
+            with_figure(controller, "memory.flash_bytes", 512),
         ),
         Example(
             "A part with a kilobyte of RAM, which the stack takes.",
@@ -276,7 +276,7 @@ def _board_examples(heat: IntegerGraph) -> tuple[Example, ...]:
             with_figure(controller, "memory.ram_bytes", 1024),
         ),
         Example("A part with 300 logic cells.", heat, with_figure(fpga, "fabric.cells", 300)),
-        Example("A part with one block of memory.", heat, with_figure(fpga, "fabric.block_memory_bits", 4096)),
+        Example("A part without block memory.", heat_graph(32), with_figure(fpga, "fabric.block_memory_bits", 0)),
         Example("A part without multipliers.", heat, with_figure(fpga, "fabric.multipliers", 0)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pisnn_deploy.checks.examples import examples
 from pisnn_deploy.checks.rules import BOARD_RULES
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.target import Fpga, Microcontroller, board_names, load_board
+from pisnn_deploy.target.board_resources import demand
 from pisnn_deploy.target.boards import KINDS
 
 LINE = compiled(heat_model(), cells=16)
@@ -46,17 +48,21 @@ def test_every_kind_of_board_has_rules() -> None:
         ("fabric.multipliers", "PD313", FPGA),
     ],
 )
-def test_a_limit_is_an_error_below_the_estimate_and_a_warning_within_its_range(key: str, code: str, board: Any) -> None:
-    name = {"PD301": "flash", "PD302": "ram", "PD311": "cells", "PD312": "block_memory", "PD313": "multipliers"}[code]
-    needed = check_board(LINE, board).resources.amounts[name]
-    report = check_board(LINE, with_figure(board, key, needed - 1))
-    (finding,) = (finding for finding in report.findings if finding.rule == code)
-    assert (finding.severity, finding.value, finding.limit, report.passed) == ("error", needed, needed - 1, False)
-    assert f"it needs {needed} " in finding.message
-    within = check_board(LINE, with_figure(board, key, needed))
-    assert within.passed
-    severities = [finding.severity for finding in within.findings if finding.rule == code]
-    assert severities == (["warning"] if code in ("PD301", "PD311") else [])
+def test_a_limit_is_an_error_below_the_range_of_the_estimate_and_a_warning_within(
+    key: str, code: str, board: Any
+) -> None:
+    uses = {use.limit: use.amount for use in demand(LINE, board).uses}
+    section, figure = key.split(".")
+    amount = uses[getattr(getattr(board, section), figure)]
+    assert amount.low is not None and amount.high is not None
+    least, most = math.ceil(amount.low), math.ceil(amount.high)
+    for limit, severity, value in ((least - 1, "error", least), (most - 1, "warning", most), (most, None, None)):
+        report = check_board(LINE, with_figure(board, key, limit))
+        found = [(f.severity, f.value, f.limit) for f in report.findings if f.rule == code]
+        if limit == most - 1 and least == most:
+            severity = "error"
+        assert found == ([] if severity is None else [(severity, value, limit)])
+        assert report.passed == (severity != "error")
 
 
 def test_an_unknown_limit_is_said_to_be_unchecked() -> None:
