@@ -38,9 +38,10 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[all,dev,docs]'
 	@touch $(STAMP)
 
-demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/heat1d.png
+demo: setup ## compile heat1d, verify and check it, run it on Lava, draw it: build/demo/heat1d.png
 	@mkdir -p build/demo
 	$(BIN)/pisnn-deploy compile models/heat1d/model.pt --profile loihi2 -o build/demo/heat1d.pisnn
+	$(BIN)/pisnn-deploy verify build/demo/heat1d.pisnn
 	$(BIN)/pisnn-deploy check build/demo/heat1d.pisnn --profile loihi2
 	$(BIN)/pisnn-deploy simulate build/demo/heat1d.pisnn --backend cpu \
 		--plot build/demo/heat1d.png --save build/demo/heat1d.npz

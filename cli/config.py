@@ -24,6 +24,12 @@ PREFIX = "pisnn-deploy."
 """Prefix of this program's sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
 READ = ("baseline", "capacity", "conductivity", "events", "key", "materials", "signature")
 """Options that name an input file."""
+LISTS: Mapping[str, str] = {
+    "mesh": "x",
+    "boundary": " ",
+    **dict.fromkeys(("lengths", "diffusivity", "value_range", "select", "ignore", "meshes"), ","),
+}
+"""Options that join several values in one text, and what stands between them; TOML may give them as a list."""
 LARGEST = 1 << 20
 """Largest size of an options file, in bytes."""
 
@@ -126,10 +132,14 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
                 remedy=f"give --{name}, or name the file: pisnn-deploy --config {path} {command.name} ...",
             )
         _require_kind(known[name], value, path, field)
-    return {
-        known[name].name or "": [value] if known[name].multiple and not isinstance(value, list) else value
-        for name, value in options.items()
-    }
+    return {known[name].name or "": _as_typed(known[name], value) for name, value in options.items()}
+
+
+def _as_typed(option: click.Option, value: object) -> object:
+    """A value as click expects it: a list for an option that may be repeated, else one value."""
+    if option.multiple:
+        return value if isinstance(value, list) else [value]
+    return LISTS[option.name or ""].join(map(str, value)) if isinstance(value, list) else value
 
 
 def _names_a_place(option: click.Option) -> bool:
@@ -145,7 +155,7 @@ def _names_a_place(option: click.Option) -> bool:
 
 def _require_kind(option: click.Option, value: object, path: Path, field: str) -> None:
     """Refuse values that click would misread or fail on."""
-    if isinstance(value, list) and not option.multiple:
+    if isinstance(value, list) and not option.multiple and option.name not in LISTS:
         raise FileError(path, "must be one value, not a list", field=field)
     for each in value if isinstance(value, list) else [value]:
         if not isinstance(each, str | int | float):

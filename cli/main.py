@@ -152,9 +152,9 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
       pisnn-deploy verify model.pisnn
       pisnn-deploy check model.pisnn --profile loihi2
 
-    Put project defaults in pisnn.toml, one table per command ([compile] profile = "loihi2"), or in setup.cfg
-    ([pisnn-deploy.compile]), in the current folder. Output paths, --scheduler and --resume are read only from a file
-    given by --config.
+    Put project defaults in pisnn.toml, one table per command ([compile] profile = "loihi2", mesh = [64, 64]), or in
+    setup.cfg ([pisnn-deploy.compile]), in the current folder. Output paths, --scheduler and --resume are read only from
+    a file given by --config.
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """

@@ -19,8 +19,9 @@ PROFILE = click.option(
 BOUNDARY = click.option(
     "--boundary",
     metavar="SPEC",
-    help="Boundary conditions: periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or "
-    "a YAML file (default: the problem's own). On a mesh file by group: hole=dirichlet=1 (other groups: no-flux).",
+    help="Boundary conditions: periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, left=no-flux right=dirichlet=1 "
+    "(or x-=, x+=), or a YAML file (default: the problem's own). On a mesh file by group: hole=dirichlet=1 (other "
+    "groups: no-flux).",
 )
 QUIETER = click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor tables.")
 

@@ -2,9 +2,9 @@
 
 From Python::
 
-    import pisnn_deploy as pd
+    import pisnn_deploy as pisnn
 
-    artifact = pd.compile("heat1d", profile="loihi2")
+    artifact = pisnn.compile("heat1d", profile="loihi2")
     run = artifact.simulate(steps=1000)
     run.verdict
     run.plot()

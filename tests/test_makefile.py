@@ -23,6 +23,12 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in shown.splitlines()} == set(phony.split())
 
 
+def test_the_demo_verifies_before_it_runs() -> None:
+    shown = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"pisnn-deploy (\w+) (?:models|build)", shown)
+    assert commands == ["compile", "verify", "check", "simulate"]
+
+
 @pytest.mark.parametrize(("more", "kept"), [(1, ["usual"]), (10, ["usual", "long"])])
 def test_long_cases_are_left_to_test_all(
     more: int, kept: list[str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -163,7 +163,10 @@ def command(
     if as_json:
         print_json(result)
     elif not quiet:
-        print_table(f"{graph.spec.name} on {run.backend}", result_rows(graph, run, result, simulation.plausible))
+        rows = result_rows(graph, run, result, simulation.plausible)
+        files = (("trace", save), ("picture", plot), ("raster", raster), ("report", page))
+        rows += [(name, str(file)) for name, file in files if file is not None]
+        print_table(f"{graph.spec.name} on {run.backend}", rows)
     _judge(simulation, strict=strict)
 
 

@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 
-import pisnn_deploy as pd
+import pisnn_deploy as pisnn
 
 backend = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 
 # The zoo's model of u_t = 0.01 u_xx, for 128 cells of one Loihi 2 chip.
-artifact = pd.compile("heat1d", profile="loihi2")
+artifact = pisnn.compile("heat1d", profile="loihi2")
 print(artifact)
 
 # The certificate is proved again, by code that shares nothing with the compiler.

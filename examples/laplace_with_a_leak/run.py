@@ -5,10 +5,10 @@ diffusion: the current of a face keeps most of itself from one step to the next.
 never from a membrane, so not one quantum is lost on the way.
 """
 
-import pisnn_deploy as pd
+import pisnn_deploy as pisnn
 from pisnn_deploy.graph.kinds import known_face
 
-artifact = pd.compile("laplace2d", mesh=(32, 32), profile="loihi2")
+artifact = pisnn.compile("laplace2d", mesh=(32, 32), profile="loihi2")
 face = known_face(artifact.graph)
 print(f"a current keeps {1 - face.leak / 4096:.3f} of itself in each PDE step")
 

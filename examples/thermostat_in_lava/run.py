@@ -3,7 +3,7 @@
 import numpy as np
 from parts.thermostat import Thermostat
 
-import pisnn_deploy as pd
+import pisnn_deploy as pisnn
 from pisnn_deploy.lava import CLIFNetwork, Session
 
 CELLS, STEPS, SENSOR, TARGET = 32, 400, 8, 0.5
@@ -11,7 +11,7 @@ CELLS, STEPS, SENSOR, TARGET = 32, 400, 8, 0.5
 
 def main():
     """Compile the rod, connect the thermostat, run both on Lava's CPU simulator."""
-    artifact = pd.compile("heat1d", mesh=CELLS, boundary="x-=dirichlet=0 x+=no-flux", value_range=(0, 2))
+    artifact = pisnn.compile("heat1d", mesh=CELLS, boundary="x-=dirichlet=0 x+=no-flux", value_range=(0, 2))
     rod = CLIFNetwork(artifact, STEPS, initial=np.zeros(CELLS), sides=["left"], probe=["flux:0"])
     cold, hot, target = (rod.quanta(value) for value in (0.0, 1.0, TARGET))
     thermostat = Thermostat(rod.mass().shape, SENSOR, target, cold, hot)

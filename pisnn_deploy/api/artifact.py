@@ -67,8 +67,8 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
 
     Examples
     --------
-    >>> import pisnn_deploy as pd
-    >>> pd.compile("heat1d", mesh=64).graph.mesh.cells
+    >>> import pisnn_deploy as pisnn
+    >>> pisnn.compile("heat1d", mesh=64).graph.mesh.cells
     64
     """
     request = compile_request(model, **options)

@@ -46,8 +46,8 @@ def converge(
 
     Examples
     --------
-    >>> import pisnn_deploy as pd
-    >>> study = pd.converge("heat1d", [32, 64])
+    >>> import pisnn_deploy as pisnn
+    >>> study = pisnn.converge("heat1d", [32, 64])
     >>> round(study.order["u"])
     4
     """

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph.stored import (
     LEFT_OUT_IF_EMPTY,
     Arrays,
@@ -119,7 +120,8 @@ class Quantisation(Stored):
 def _cores(data: Plain, arrays: Arrays) -> int:
     neurons, cores, chips = sum(arrays.sizes.values()), int(data["cores"]), int(data["chips"])
     if not chips <= cores <= neurons:
-        raise ValueError(f"placement has {cores} cores on {chips} chips, and there are {neurons} neurons")
+        has = f"{counted(cores, 'core')} on {counted(chips, 'chip')}"
+        raise ValueError(f"placement has {has}, and there are {counted(neurons, 'neuron')}")
     return cores
 
 

@@ -163,7 +163,7 @@ def read_artifact(path: Path) -> Artifact:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(path, archive)
     except DAMAGED_ARCHIVE as error:
-        raise FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile") from error
+        raise _not_read(path, data) from error
     documents: dict[str, dict[str, Any]] = {}
     for name in DOCUMENTS[:-1]:
         documents[name] = _document(path, name, members)
@@ -190,6 +190,13 @@ def read_artifact(path: Path) -> Artifact:
     if problems:
         raise FileError(path, problems[0], remedy=_REMEDY)
     return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(sorted(altered)))
+
+
+def _not_read(path: Path, data: bytes) -> FileError:
+    """The error for an archive that cannot be read. It has each name twice, so damage to one leaves the other."""
+    if b"PK" in data and DOCUMENTS[0].encode() in data:
+        return FileError(path, "is a damaged artifact", remedy="copy it again from its source, or " + _REMEDY)
+    return FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile")
 
 
 def _document(path: Path, name: str, members: Mapping[str, bytes]) -> dict[str, Any]:

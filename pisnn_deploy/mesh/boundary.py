@@ -83,7 +83,8 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
     ----------
     text : str
         ``periodic``, ``no-flux`` or ``dirichlet=LOWER,UPPER`` for all axes; or one entry per axis,
-        ``x=periodic y=dirichlet=0,1``; or one entry per side, ``x-=no-flux x+=dirichlet=1``.
+        ``x=periodic y=dirichlet=0,1``; or one entry per side, ``x-=no-flux x+=dirichlet=1`` or
+        ``left=no-flux right=dirichlet=1``.
     dimensions : int
         Number of axes of the mesh.
 
@@ -94,7 +95,9 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
     """
     conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     entries = text.split()
-    if len(entries) == 1 and entries[0].partition("=")[0].rstrip("+-") not in AXES:
+    sides = {side for pair in SIDE_NAMES for side in pair}
+    named = entries[0].partition("=")[0] if len(entries) == 1 else ""
+    if named and named.rstrip("+-") not in AXES and named not in sides:
         entries = [f"{axis}={entries[0]}" for axis in AXES[:dimensions]]
     for entry in entries:
         name, _, condition = entry.partition("=")
@@ -113,8 +116,8 @@ def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Bou
     Parameters
     ----------
     content : mapping
-        Condition by axis (``x``) or side (``x-``, ``x+``): ``periodic``, ``no-flux``, or ``{dirichlet: value}`` with a
-        number or a list of numbers, one per cell of the side.
+        Condition by axis (``x``) or side (``x-`` or ``left``, ``x+`` or ``right``): ``periodic``, ``no-flux``, or
+        ``{dirichlet: value}`` with a number or a list of numbers, one per cell of the side.
     dimensions : int
         Number of axes of the mesh.
 
@@ -202,10 +205,19 @@ def _side_text(side: Side, values: Values) -> str:
 def _axis(text: str, name: str, dimensions: int) -> tuple[int, tuple[int, ...]]:
     """Axis and sides (0 lower, 1 upper) of a name such as ``x`` or ``x+``."""
     letters = AXES[:dimensions]
+    for axis, pair in enumerate(SIDE_NAMES[:dimensions]):
+        if name in pair:
+            return axis, (pair.index(name),)
     letter, end = name[:1], name[1:]
     if not letter or letter not in letters or end not in ("", "-", "+"):
-        raise UsageError(f"boundary {text!r}: unknown axis {name!r}; use {', '.join(letters)}")
+        raise UsageError(f"boundary {text!r}: unknown axis {name!r}; use {_side_names(dimensions)}")
     return letters.index(letter), {"": (0, 1), "-": (0,), "+": (1,)}[end]
+
+
+def _side_names(dimensions: int) -> str:
+    """Names of axes and sides, for messages."""
+    axes = AXES[:dimensions]
+    return f"{', '.join(axes)}, x-, x+ or {', '.join(side for pair in SIDE_NAMES[:dimensions] for side in pair)}"
 
 
 def _conditions(text: str, condition: str, count: int) -> tuple[tuple[Side, Values], ...]:

@@ -174,13 +174,27 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
     if difference is not None:
         levels = np.concatenate([mass, graph.sole_field.reservoirs])
         limits = _largest_differences(graph, difference)
-        steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
+        differences = np.abs(levels[graph.mesh.target] - levels[graph.mesh.source])
+        steep = np.flatnonzero(differences > limits)
         if steep.size:
+            needed = _needed_slope(graph, differences)
+            remedy = "`slope`" if needed is None else f"`slope` {needed:g} or more"
             raise UsageError(
-                f"{name}: face {int(steep[0])} is steeper than the operating range allows; compile with `slope` to "
+                f"{name}: face {int(steep[0])} is steeper than the operating range allows; compile with {remedy} to "
                 "widen it"
             )
     return mass
+
+
+def _needed_slope(graph: IntegerGraph, differences: Integers) -> float | None:
+    """A slope that admits these differences over faces, rounded up to three digits; None unless on a grid."""
+    if graph.mesh.grid is None:
+        return None
+    beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
+    largest = int(np.where(beside, 2 * differences, differences).max())
+    slope = largest * graph.value_per_quantum / max(graph.mesh.grid.spacing)
+    unit = 10.0 ** (math.floor(math.log10(slope)) - 2)
+    return math.ceil(slope / unit) * unit
 
 
 _WIDER_RANGE = "compile with `value_range` LOWER,UPPER"

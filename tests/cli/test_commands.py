@@ -143,7 +143,7 @@ def test_initial_data_from_a_file(artifact: Path, tmp_path: Path) -> None:
         (np.ones(32) * 1j, "{path}: holds complex128, it must hold floats of at most 64 bits"),
         (
             np.arange(32) % 2 * 2.0,
-            "{path}: face 0 is steeper than the operating range allows; compile with --slope to widen it",
+            "{path}: face 0 is steeper than the operating range allows; compile with --slope 64 or more to widen it",
         ),
     ],
 )
@@ -334,3 +334,21 @@ def test_a_backend_is_compared_with_another(tmp_path: Path) -> None:
 def test_resuming_needs_to_know_what(tmp_path: Path) -> None:
     message = "error: --resume: name the run to continue with --save\n"
     assert call("simulate", "heat1d", "--backend", "fast", "--resume", folder=tmp_path) == Ended(2, "", message)
+
+
+def test_the_table_of_a_run_names_the_files_it_wrote(artifact: Path, tmp_path: Path) -> None:
+    files = ("--save", "a.npz", "--plot", "a.png", "--report", "a.html")
+    done = call("simulate", artifact, "--backend", "fast", "--steps", 2, *files, folder=tmp_path)
+    assert done.code == 0
+    named = {words[1]: words[3] for line in done.output.splitlines() if len(words := line.split()) > 3}
+    assert (named["trace"], named["picture"], named["report"]) == ("a.npz", "a.png", "a.html")
+
+
+def test_the_slope_that_is_named_admits_the_start(artifact: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "rough.npy", 1 + 0.9 * (-1.0) ** np.arange(32))
+    refused = call("simulate", artifact, "--initial", "rough.npy", "--steps", 1, folder=tmp_path)
+    assert refused.code == 2
+    slope = refused.errors.partition("--slope ")[2].split()[0]
+    assert call("compile", "heat1d", "--mesh", 32, "--slope", slope, "-o", "a.pisnn", folder=tmp_path).code == 0
+    words = ("--backend", "fast", "--initial", "rough.npy", "--steps", 1)
+    assert call("simulate", "a.pisnn", *words, folder=tmp_path).code == 0

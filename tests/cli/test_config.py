@@ -13,7 +13,7 @@ from commands import run_command
 from models_under_test import compiled
 
 from pisnn_deploy.cli.commands import doctor
-from pisnn_deploy.cli.config import READ
+from pisnn_deploy.cli.config import LISTS, READ
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import write_artifact
@@ -170,7 +170,7 @@ def test_every_option_that_takes_a_path_is_known_to_be_read_or_names_a_place() -
         paths = {option.name for option in command.params if isinstance(option.type, click.Path)} & {
             option.name for option in command.params if isinstance(option, click.Option)
         }
-        assert paths <= {*READ, "output", "save", "plot", "page", "checker"}
+        assert paths <= {*READ, "output", "save", "plot", "raster", "page", "checker"}
 
 
 def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +185,32 @@ def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch:
     for words in (["check", "a.pisnn", "-q"], ["--config", "pisnn.toml", "check", "a.pisnn"]):
         ended = CliRunner().invoke(group, words)
         assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_lists_are_joined_as_they_are_typed(tmp_path: Path) -> None:
+    (tmp_path / "pisnn.toml").write_text(
+        '[compile]\nmesh = [32, 64]\nrange = [0, 2.5]\nboundary = ["x=periodic", "y=no-flux"]\n'
+    )
+    code, shown, told = call(tmp_path, "compile", "heat2d", "-o", "a.pisnn", "--json")
+    assert (code, json.loads(shown)["mesh"]) == (0, [32, 64])
+    assert told.startswith(
+        "compile takes from pisnn.toml: --mesh 32x64 --range 0,2.5 --boundary x=periodic y=no-flux\n"
+    )
+    (tmp_path / "pisnn.toml").write_text("[compile]\nmesh = [32, [64]]\n")
+    kinds = "must be a text, a number, true or false, or a list of these, not a list"
+    assert call(tmp_path, "compile", "heat2d") == (2, "", f"error: pisnn.toml: compile.mesh: {kinds}\n")
+
+
+def test_every_option_that_joins_values_exists() -> None:
+    context = click.Context(group)
+    options = {option.name for name in group.list_commands(context) for option in params_of(context, name)}
+    assert set(LISTS) <= options
+
+
+def params_of(context: click.Context, name: str) -> list[click.Parameter]:
+    command = group.get_command(context, name)
+    assert command is not None
+    return command.params
 
 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:

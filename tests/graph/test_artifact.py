@@ -26,6 +26,8 @@ from pisnn_deploy.graph.document import document
 
 Members = dict[str, bytes]
 
+DAMAGED = "is a damaged artifact; copy it again from its source, or compile the model again"
+
 
 def same(left: IntegerGraph, right: IntegerGraph) -> bool:
     (left_plain, left_proof, left_arrays), (right_plain, right_proof, right_arrays) = document(left), document(right)
@@ -298,7 +300,26 @@ def test_whatever_the_reader_of_archives_raises_is_a_refusal(
     monkeypatch.setattr(zipfile.ZipFile, "infolist", damaged)
     with pytest.raises(FileError) as caught:
         read_artifact(path)
-    assert str(caught.value).endswith("a.pisnn: is not an artifact; expected a .pisnn file written by compile")
+    assert str(caught.value).endswith(f"a.pisnn: {DAMAGED}")
+
+
+@pytest.mark.parametrize("place", [0, 2, 60, 0.25, 0.5, -20, -5])
+def test_one_wrong_byte_leaves_a_damaged_artifact(place: float, tmp_path: Path) -> None:
+    data = bytearray(artifact_bytes(compiled(cells=4), {}))
+    data[int(place * len(data)) if isinstance(place, float) else place] ^= 0x10
+    path = tmp_path / "a.pisnn"
+    path.write_bytes(data)
+    with pytest.raises(FileError) as caught:
+        read_artifact(path)
+    assert str(caught.value) == f"{path}: {DAMAGED}"
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 another archive", b"a text on graph.json"])
+def test_other_files_are_no_damaged_artifacts(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.pisnn"
+    path.write_bytes(data)
+    with pytest.raises(FileError, match=r"is not an artifact; expected a \.pisnn file written by compile$"):
+        read_artifact(path)
 
 
 def test_an_older_artifact_is_refused_with_the_version_that_wrote_it() -> None:

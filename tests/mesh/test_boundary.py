@@ -22,6 +22,13 @@ from pisnn_deploy.mesh.structured import structured_mesh
         ),
         ("dirichlet=0,1.5", 1, (("dirichlet", "dirichlet"),), "dirichlet=0 dirichlet=1.5"),
         ("x-=no-flux x+=dirichlet=2", 1, (("no-flux", "dirichlet"),), "no-flux dirichlet=2"),
+        ("left=no-flux right=dirichlet=2", 1, (("no-flux", "dirichlet"),), "no-flux dirichlet=2"),
+        (
+            "top=dirichlet=2 bottom=no-flux x=periodic",
+            2,
+            (("periodic", "periodic"), ("no-flux", "dirichlet")),
+            "x: periodic, y: no-flux dirichlet=2",
+        ),
     ],
 )
 def test_boundary(text: str, dimensions: int, expected: tuple[tuple[str, str], ...], shown: str) -> None:
@@ -33,7 +40,13 @@ def test_boundary(text: str, dimensions: int, expected: tuple[tuple[str, str], .
     ("text", "message"),
     [
         ("wall", "boundary 'wall': unknown condition; use periodic, no-flux or dirichlet=LOWER,UPPER"),
-        ("z=periodic", "boundary 'z=periodic': unknown axis 'z'; use x, y"),
+        ("z=periodic", "boundary 'z=periodic': unknown axis 'z'; use x, y, x-, x+ or left, right, bottom, top"),
+        ("left=no-flux", "boundary 'left=no-flux': no condition for axis 'x'"),
+        ("left=no-flux x-=no-flux", "boundary 'left=no-flux x-=no-flux': axis 'x' is given twice"),
+        (
+            "front=no-flux",
+            "boundary 'front=no-flux': unknown axis 'front'; use x, y, x-, x+ or left, right, bottom, top",
+        ),
         ("x=periodic", "boundary 'x=periodic': no condition for axis 'y'"),
         ("x=periodic x=periodic", "boundary 'x=periodic x=periodic': axis 'x' is given twice"),
         ("", "boundary '': no condition for axis 'x'"),

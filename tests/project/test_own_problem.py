@@ -45,9 +45,13 @@ def rough(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.float6
 
 def test_what_the_operating_range_does_not_admit_is_named() -> None:
     graph = compiled(cells=64)
-    message = "rough: face 0 is steeper than the operating range allows; compile with `slope` to widen it"
-    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(UsageError) as caught:
         admitted_mass(graph, rough(graph), "rough")
+    named = re.fullmatch(
+        "rough: face 0 is steeper than the operating range allows; compile with `slope` ([0-9.]+) or more to widen it",
+        str(caught.value),
+    )
+    assert named is not None and len(named[1].replace(".", "").strip("0")) <= 3
     high = np.full(64, 1.0)
     high[5] = 2.5
     message = (

@@ -23,6 +23,7 @@ from pisnn_deploy.compiler.passes.partition import (
     metis_parts,
 )
 from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.graph.annotations import Method
 from pisnn_deploy.graph.integer import UTILISATION, Integers
@@ -117,9 +118,8 @@ class Place:
         if placement is None:
             return "nothing"
         crossing = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
-        return (
-            f"{placement.cores} cores on {placement.chips} chips by {placement.method}, {crossing} axons between cores"
-        )
+        cores, axons = counted(placement.cores, "core"), counted(crossing, "axon")
+        return f"{cores} on {counted(placement.chips, 'chip')} by {placement.method}, {axons} between cores"
 
 
 def _growing(problem: Problem, cut: Callable[[int], Integers], seed: int | None) -> Trial:
