@@ -19,7 +19,7 @@ from benchmarks.common import BUILD, PAGES, in_turns, line, load, page_parser, p
 from benchmarks.parts.zoo import compiled
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.kernels.threads import available
 from pisnn_deploy.runs.run import start_of
 
@@ -45,6 +45,8 @@ COLUMNS = (
 SMALL_LINE = (128,)
 ROUNDS = 7
 RUN_SECONDS = 0.25
+NOT_KEPT = ("output 0",)
+"""Ends of the names of buffers that a step only writes for itself: packets."""
 TRIAD_WORDS = 1 << 25
 NUMPY_CELLS = 1 << 20
 TARGET_RATE, TARGET_NUMPY, TARGET_AUDIT, TARGET_BANDWIDTH = 300e6, 10.0, 0.25, 0.5
@@ -69,11 +71,10 @@ def bandwidth(threads: int) -> float:
         return 12 * TRIAD_WORDS / min(seconds(once) for _ in range(3))
 
 
-def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
+def bytes_of_step(stepper: KernelStepper, cells: int) -> float:
     """Bytes a cell that a step must move: each number of the state is read once and written once."""
-    arrays = stepper.arrays
-    of_face = int(sum(state.itemsize for state in arrays.states) + arrays.transported.itemsize)
-    return 2 * (stepper.mass.itemsize + of_face * faces / cells)
+    kept = [pair[0].nbytes for name, pair in stepper.kernel.pairs.items() if not name.endswith(NOT_KEPT)]
+    return 2 * sum(kept) / cells
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Case:
 
     name: str
     graph: IntegerGraph
-    steppers: dict[tuple[int, bool], StructuredStepper]
+    steppers: dict[tuple[int, bool], KernelStepper]
     steps: dict[tuple[int, bool], int]
 
     def rate(self, key: tuple[int, bool]) -> float:
@@ -109,12 +110,10 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
 def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case:
     """Prepare the steppers of a mesh and choose the steps of one measurement."""
     graph = graph_of(name, shape)
-    plan = plan_of(graph)
-    assert plan is not None
     case = Case(name, graph, {}, {})
     for key in [(count, audited) for count in threads for audited in (True, False)]:
         start = start_of(graph, graph.initial)
-        stepper = StructuredStepper(graph, plan, start, 2**40, key[0], audited=key[1])
+        stepper = KernelStepper(graph, start, 2**40, key[0], audited=key[1])
         stepper.advance(1)
         steps = max(1, int(RUN_SECONDS / seconds(partial(stepper.advance, 1))))
         steps = max(1, int(RUN_SECONDS * steps / seconds(partial(stepper.advance, steps))))
@@ -149,7 +148,7 @@ def main() -> None:
             "problem": name,
             "mesh": times(shape),
             "cells": case.graph.mesh.cells,
-            "bytes": bytes_of_step(stepper, case.graph.mesh.faces, case.graph.mesh.cells),
+            "bytes": bytes_of_step(stepper, case.graph.mesh.cells),
             "rate": {count: statistics.median(measured[count, True]) for count, audited in case.steppers if audited},
             "audit": {
                 count: statistics.median(

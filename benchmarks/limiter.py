@@ -26,7 +26,7 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.runs import Run, RunOptions, run_graph
-from pisnn_deploy.runs.kernels.choice import kernel_stepper
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper
 
@@ -229,7 +229,7 @@ def speed(name: str, shape: tuple[int, ...]) -> str:
     """Measure speeds; return a row of the table."""
     graphs = [compiled(name, shape, search=False, limiter=limiter, placement="none") for limiter in LIMITERS]
     many = 1 << 40
-    steppers: list[Stepper] = [kernel_stepper(graph, start_of(graph, graph.initial), many, 1) for graph in graphs]
+    steppers: list[Stepper] = [KernelStepper(graph, start_of(graph, graph.initial), many, 1) for graph in graphs]
     steppers.append(ReferenceStepper(graphs[-1], start_of(graphs[-1], graphs[-1].initial), many))
     rates = {}
     for number, stepper in enumerate(steppers):

@@ -81,7 +81,7 @@ def read_and_use(path: Path) -> None:
     wrong = tuple((claim.claim, claim.text) for claim in check_certificate(graph, read.altered) if not claim.holds)
     check(graph, profile_named("loihi2"), wrong)
     require_compiled(str(path), graph)  # a forger would seal it again
-    # On numpy, because numba would compile kernels for each new program. A broken invariant is a result (exit code 1).
+    # On numpy, because kernels would be compiled for each new program. A broken invariant is a result (exit code 1).
     with contextlib.suppress(CheckError):
         stepped_run("fast", graph, ReferenceStepper(graph, start_of(graph, graph.initial), 3), RunOptions(3))
 

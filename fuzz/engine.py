@@ -29,7 +29,7 @@ from pisnn_deploy.core.errors import PisnnError
 COUNTED = ("pisnn_deploy",)
 """Packages whose branches guide the mutations."""
 NOT_COUNTED = ("pisnn_deploy.compiler", "pisnn_deploy.runs.kernels", "pisnn_deploy.core.arithmetic")
-"""The compiler reads no files; what numba compiles must stay as it is."""
+"""The compiler reads no files, and neither do kernels."""
 LONGEST_START = 120.0
 """Seconds that a process may take beyond its share before it is killed: seeds are made, a library hangs."""
 LONGEST_WAIT = 100.0

@@ -18,7 +18,6 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.programs.limiter import PART_BITS, WHOLE
-from pisnn_deploy.runs.kernels.faces import begins_with
 
 COLUMNS = ("floor", "floor in quanta", "rounds", "relative L2", "lowest mass", "quanta withheld", "integers")
 
@@ -28,7 +27,10 @@ class _Flow:
 
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph, self._face = graph, known_face(graph)
-        self._weights, self._bias = graph.matrix(MEMBRANE, FLUX), begins_with(graph.sole_channels)
+        self._weights, self._bias = (
+            graph.matrix(MEMBRANE, FLUX),
+            graph.sole_channels.parameters.get("bias", np.zeros(graph.mesh.faces, np.int64)),
+        )
         mesh = graph.mesh
         self._source, self._target, self._cells = mesh.source, mesh.target, mesh.cells
         self._shown = np.concatenate([np.zeros(self._cells, np.int64), graph.sole_field.reservoirs])

@@ -23,9 +23,7 @@ from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.model import Model
-from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
@@ -68,11 +66,7 @@ def _steppers(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, KernelSt
     for use in USES:
         model = _of_space() if name == "heat3d" else name
         graph = _without_limits(compiled(model, shape, search=False, residues=use, placement="none"))
-        plan, start = plan_of(graph), start_of(graph, graph.initial)
-        assert plan is not None
-        yield use, StructuredStepper(graph, plan, start, 2**40, 1)
-        if use == "seen":
-            yield "general", GeneralStepper(graph, start, 2**40, 1)
+        yield use, KernelStepper(graph, start_of(graph, graph.initial), 2**40, 1)
 
 
 def _rate(stepper: KernelStepper, steps: int) -> float:
@@ -90,7 +84,7 @@ def speed_rows() -> Iterator[str]:
         rates = in_turns({key: partial(_rate, stepper, steps[key]) for key, stepper in steppers.items()}, ROUNDS)
         ratio = statistics.median(own / other for own, other in zip(rates["unseen"], rates["seen"], strict=True))
         typical = {key: f"{statistics.median(values):,.0f}" for key, values in rates.items()}
-        yield line(name, times(shape), typical["unseen"], typical["seen"], f"{ratio:.2f}", typical["general"])
+        yield line(name, times(shape), typical["unseen"], typical["seen"], f"{ratio:.2f}")
 
 
 def cost_rows() -> Iterator[str]:

@@ -33,7 +33,7 @@ from pisnn_deploy.runs import Run, RunOptions, run_graph
 PACKAGES = (
     "numpy",
     "scipy",
-    "numba",
+    "llvmlite",
     "onnx",
     "onnxruntime",
     "torch",
@@ -51,8 +51,6 @@ _ASK = (
     "import json, importlib.metadata as m, lava; "
     "print(json.dumps({'python': sys.version.split()[0], 'pisnn-deploy': m.version('pisnn-deploy')}))"
 )
-_ASKS = {"numba": "; sys.exit('NUMBA_DISABLE_JIT is set, unset it' if numba.config.DISABLE_JIT else 0)"}
-"""Checks of a package beyond its import."""
 _COLOURS = {"works": "green", "missing": "yellow", "broken": "red", "note": ""}
 
 
@@ -141,12 +139,12 @@ def _versions() -> dict[str, str]:
 
 def _abilities() -> Iterator[Diagnosis]:
     yield _lava()
-    if not is_installed("numba"):
+    if not is_installed("llvmlite"):
         lack = lack_for("backend fast")
-        works = f"in plain numpy, slowly; compiled kernels need {lack_of('numba')}"
+        works = f"in plain numpy, slowly; compiled kernels need {lack_of('llvmlite')}"
         yield Diagnosis("backend fast", "broken" if lack else "works", lack or works)
     else:
-        yield _imported("backend fast", "numba", "in compiled kernels")
+        yield _imported("backend fast", "llvmlite", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
     abilities = (("backend torch", "torch", "torch", "torch"), ("train", "training", "lava-dl", LAVA_DL))
     for name, part, package, module in abilities:
@@ -164,8 +162,7 @@ def _imported(name: str, module: str, how: str) -> Diagnosis:
     lack = lack_for(name)
     if lack:  # even an import might hang
         return Diagnosis(name, "broken", lack)
-    program = f"import {module}{_ASKS.get(module, '')}"
-    done = subprocess.run(python_command(program), cwd=NEUTRAL, capture_output=True, text=True, check=False)
+    done = subprocess.run(python_command(f"import {module}"), cwd=NEUTRAL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Diagnosis(name, "works", how)
     return Diagnosis(name, "broken", f"{module} cannot be used: {_last_line(done.stderr)}")

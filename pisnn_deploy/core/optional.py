@@ -22,7 +22,7 @@ EXTRA_OF: Mapping[str, tuple[str, str]] = {
     "matplotlib": ("matplotlib", "report"),
     "meshio": ("meshio", "meshes"),
     "nir": ("nir", "nir"),
-    "numba": ("numba", "fast"),
+    "llvmlite": ("llvmlite", "fast"),
     "onnx": ("onnx", "onnx"),
     "onnxruntime": ("onnxruntime", "onnx"),
     "pyarrow": ("pyarrow", "cluster"),

@@ -1,7 +1,7 @@
 """Keep a process from using anything in the current folder: modules, settings of libraries, programs.
 
 Commands run in untrusted folders: a clone, an unpacked archive, a shared disk. Some libraries always look for settings
-there (numba, matplotlib, setuptools), and an interpreter started with ``-c``, as multiprocessing does, looks for
+there (matplotlib, setuptools), and an interpreter started with ``-c``, as multiprocessing does, looks for
 modules there. A test lists everything else that commands look for.
 """
 
@@ -21,10 +21,6 @@ NEUTRAL = os.path.dirname(os.__file__)
 
 _SEARCHED = ("PATH", "LD_LIBRARY_PATH")
 """Search paths of programs and libraries; an empty entry means the current folder."""
-_KERNELS = "NUMBA_CACHE_DIR"
-"""Names the folder of numba's compiled kernels, whose index is unpickled."""
-_OBEYED_OF_NUMBA = (_KERNELS, "NUMBA_DISABLE_JIT")
-"""Other numba variables print to stdout, break kernels, or change tested behaviour."""
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """Folder of the `pisnn_deploy` package."""
 
@@ -54,17 +50,13 @@ def child_environment() -> dict[str, str]:
 def shut_out_current_folder() -> None:
     """Stop this process and its children from using the current folder; to be called early.
 
-    The user's environment stays as it is, except for empty or relative entries of search paths, a relative folder of
-    kernels, settings of numba other than `_OBEYED_OF_NUMBA`, and matplotlib's backend.
+    The user's environment stays as it is, except for empty or relative entries of search paths, and matplotlib's
+    backend.
     """
     os.environ["PYTHONSAFEPATH"] = "1"  # has an effect from Python 3.11 on
     os.environ["MPLBACKEND"] = "agg"  # commands cannot load a notebook's backend, and only write files
     for name in _SEARCHED:
         _keep_absolute(name)
-    if not os.path.isabs(os.environ.get(_KERNELS, NEUTRAL)):
-        del os.environ[_KERNELS]
-    for name in [name for name in os.environ if name.startswith("NUMBA_") and name not in _OBEYED_OF_NUMBA]:
-        del os.environ[name]
     _clean_import_path()
     if not any(isinstance(finder, _Settler) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Settler())
@@ -144,11 +136,6 @@ def _execute(execute: Callable[[ModuleType], None], settle: Callable[[ModuleType
     settle(module)
 
 
-def _settle_numba(config: ModuleType) -> None:
-    """Stop numba from reading its settings file at each compilation; an empty name means no file."""
-    config._config_fname = ""  # type: ignore[attr-defined]
-
-
 def _settle_multiprocessing(util: ModuleType) -> None:
     """Give multiprocessing's helper processes, which start with ``-c``, the import path of this process."""
     start = util.spawnv_passfds
@@ -174,6 +161,5 @@ _SETTLED: dict[str, Callable[[ModuleType], None]] = {
     "distutils": _settled,
     "matplotlib": _settled,
     "multiprocessing.util": _settle_multiprocessing,
-    "numba.core.config": _settle_numba,
     "setuptools": _settled,  # torch imports it
 }

@@ -107,15 +107,15 @@ def thread_rows(subject: Subject) -> Iterator[Row]:
 
 
 def _threaded(subject: Subject, count: int) -> Run:
-    if not is_installed("numba"):
-        raise UsageError(f"compiled kernels need {lack_of('numba')}")
-    # Imported here, because numba takes longer to import than most commands run.
-    from pisnn_deploy.runs.kernels.choice import kernel_stepper
-    from pisnn_deploy.runs.kernels.faces import UnservedError
+    if not is_installed("llvmlite"):
+        raise UsageError(f"compiled kernels need {lack_of('llvmlite')}")
+    # Imported here, because LLVM takes longer to import than most commands run.
+    from pisnn_deploy.runs.kernels.draft import UnservedError
+    from pisnn_deploy.runs.kernels.stepper import KernelStepper
 
     start = start_of(subject.graph, subject.mass)
     try:
-        stepper = kernel_stepper(subject.graph, start, subject.steps, count)
+        stepper = KernelStepper(subject.graph, start, subject.steps, count)
     except UnservedError as error:
         raise UsageError(f"{error}; the reference runs it on one") from error
     with closing(stepper):

@@ -69,7 +69,7 @@ class Prepared(Generic[Value]):
     """
 
     def __init__(self, program: Program, reader: Reader[Value]) -> None:
-        self._program, self._names = program, program.names
+        self.program, self._names = program, program.names
         self._result = reader.result
         numbers = {operand for operation in program.operations for operand in operation.values}
         self._constants: dict[Operand, Value] = {
@@ -95,7 +95,7 @@ class Prepared(Generic[Value]):
         Result
             New states and sent values.
         """
-        values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in self._program.inputs}}
+        values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in self.program.inputs}}
         for method, operands, extra, results in self._steps:
             made = method(*[values[operand] for operand in operands], *extra)
             if len(results) == 1:
@@ -103,7 +103,7 @@ class Prepared(Generic[Value]):
                 continue
             for name, part in zip(results, made, strict=True):
                 values[name] = self._result(name, part)
-        program = self._program
+        program = self.program
         named = {name: values[name] for name in self._names}
         states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
         return Result(states, tuple(named[name] for name in program.sends), named)

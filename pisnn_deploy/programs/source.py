@@ -1,4 +1,4 @@
-"""Code generation from programs: statements on scalars in Python (for numba) and C99.
+"""Code generation from programs: statements on scalars in C99.
 
 A value is the text of an operand: a name or a number. Each operation becomes one statement, so values are computed
 once.
@@ -38,26 +38,6 @@ class Dialect:
     widened: Callable[[str], str]
     cast: Callable[[str], str]
     left: Callable[[str, int, Callable[[int], str]], str]
-
-
-PYTHON = Dialect(
-    choose=lambda condition, yes, no: f"({yes} if {condition} else {no})",
-    truth=lambda condition: f"(1 if {condition} else 0)",
-    assign=lambda name, expression: f"{name} = {expression}",
-    widened=lambda operand: operand,
-    cast=lambda expression: f"({expression})",
-    left=lambda operand, bits, number: f"{operand} * {number(1 << bits)}",
-)
-"""For numba with int64 names."""
-NUMBA_WORDS = Dialect(
-    choose=PYTHON.choose,
-    truth=lambda condition: f"(t(1) if {condition} else t(0))",
-    assign=PYTHON.assign,
-    widened=PYTHON.widened,
-    cast=lambda expression: f"t({expression})",
-    left=lambda operand, bits, number: f"{operand} << {number(bits)}",
-)
-"""For numba with names and numbers of the integer type ``t``; each operation is cast, because numba widens."""
 
 
 def c99(bits: int) -> Dialect:

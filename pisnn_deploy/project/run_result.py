@@ -17,7 +17,7 @@ from pisnn_deploy.project.own_problem import problem_of
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.runs.reading import last_values
 
-_RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
+_RUNS_ON = {"cpu": "lava-nc", "fast": "llvmlite", "onnx": "onnxruntime", "torch": "torch"}
 """The Python distribution that each backend uses."""
 
 
@@ -126,6 +126,6 @@ def versions(backend: str) -> dict[str, str]:
     """
     versions = {"pisnn-deploy": __version__, "python": platform.python_version()}
     for name in ("numpy", _RUNS_ON[backend]):
-        with suppress(importlib.metadata.PackageNotFoundError):  # `fast` runs without numba
+        with suppress(importlib.metadata.PackageNotFoundError):  # `fast` runs without it
             versions[name] = importlib.metadata.version(name)
     return versions

@@ -203,7 +203,7 @@ def _usual_backend(listener: Listener) -> Iterator[None]:
     if notice:
         listener.say(notice)
     with warnings.catch_warnings():
-        if notice and not is_installed("numba"):  # as the notice says
+        if notice and not is_installed("llvmlite"):  # as the notice says
             warnings.simplefilter("ignore", SlowRunWarning)
         yield
 

@@ -21,8 +21,6 @@ class SlowRunWarning(RuntimeWarning):
     """The run uses plain numpy, because kernels cannot be compiled here."""
 
 
-LIMITED_WORK = 1 << 24
-"""Cells times PDE steps from which kernels for a limiter, which take long to compile, are faster than plain numpy."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,7 +43,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     Warns
     -----
     SlowRunWarning
-        If numba cannot be imported; plain numpy then gives the same integers slowly.
+        If llvmlite cannot be imported; plain numpy then gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
     with closing(stepper_of(graph, start, options.steps)) as kernels:
@@ -79,22 +77,17 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     Warns
     -----
     SlowRunWarning
-        If numba cannot be imported, or compilation is disabled.
+        If llvmlite cannot be imported.
     """
     try:
-        # Imported here, because numba takes longer to import than most commands run.
-        from pisnn_deploy.runs.kernels.choice import kernel_stepper
-        from pisnn_deploy.runs.kernels.compiled import DISABLED, kernels_are_disabled
-        from pisnn_deploy.runs.kernels.faces import UnservedError
-    except Exception as error:  # numba loads libraries and settings that may fail in any way
-        reason = str(error) if is_installed("numba") else f"compiled kernels need {lack_of('numba')}"
+        # Imported here, because LLVM takes longer to import than most commands run.
+        from pisnn_deploy.runs.kernels.draft import UnservedError
+        from pisnn_deploy.runs.kernels.stepper import KernelStepper
+    except Exception as error:  # libraries may fail to load in any way
+        reason = str(error) if is_installed("llvmlite") else f"compiled kernels need {lack_of('llvmlite')}"
         return _slowly(graph, start, steps, reason)
-    if kernels_are_disabled():
-        return _slowly(graph, start, steps, f"{DISABLED} is set")
-    if graph.order.asking and graph.mesh.cells * max(0, steps - start.step) < LIMITED_WORK:
-        return ReferenceStepper(graph, start, steps)
     try:
-        return kernel_stepper(graph, start, steps)
+        return KernelStepper(graph, start, steps)
     except (OverflowViolation, UnservedError):
         # The start exceeds the kernels' arrays, which the reference reports; or kernels do not support a program.
         return ReferenceStepper(graph, start, steps)

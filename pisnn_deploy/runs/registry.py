@@ -71,10 +71,10 @@ def usual_backend() -> tuple[str, str]:
     if lava_runs_here():
         return "cpu", ""
     lava = f"cpu needs {lack_of('lava')}"
-    if is_installed("numba"):
+    if is_installed("llvmlite"):
         return "fast", f"running on fast, which gives the same integers: {lava}"
-    numba = f"fast needs {lack_of('numba')}"
-    return "fast", f"running in plain numpy, which gives the same integers slowly: {lava}; {numba}"
+    llvm = f"fast needs {lack_of('llvmlite')}"
+    return "fast", f"running in plain numpy, which gives the same integers slowly: {lava}; {llvm}"
 
 
 def run_graph(

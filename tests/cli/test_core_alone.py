@@ -57,7 +57,8 @@ def test_the_core_compiles_checks_proves_shows_and_runs(tmp_path: Path) -> None:
     assert (code, run["verdict"], run["backend"]) == (0, "conserved", "fast")
     assert errors == (
         "running in plain numpy, which gives the same integers slowly: cpu needs lava-nc, which is not installed: "
-        "pip install 'pisnn-deploy[lava]'; fast needs numba, which is not installed: pip install 'pisnn-deploy[fast]'\n"
+        "pip install 'pisnn-deploy[lava]'; fast needs llvmlite, which is not installed: "
+        "pip install 'pisnn-deploy[fast]'\n"
     )
 
 

@@ -40,7 +40,6 @@ start.main()
         ("numpy.core.multiarray", "verify a.pisnn"),
         ("pydantic_core", "verify a.pisnn"),
         ("matplotlib", "inspect a.pisnn --format png -o a.png"),
-        ("numba", "simulate a.pisnn --backend fast --steps 2"),
         ("llvmlite.binding", "simulate a.pisnn --backend fast --steps 2"),
     ],
 )

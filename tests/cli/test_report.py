@@ -54,5 +54,5 @@ def test_a_model_that_is_not_placed_has_a_report(tmp_path: Path) -> None:
 
 
 def test_every_backend_names_what_it_rests_on() -> None:
-    assert set(versions("fast")) == {"pisnn-deploy", "python", "numpy", "numba"}
+    assert set(versions("fast")) == {"pisnn-deploy", "python", "numpy", "llvmlite"}
     assert set(versions("cpu")) == {"pisnn-deploy", "python", "numpy", "lava-nc"}

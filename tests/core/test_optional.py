@@ -73,11 +73,11 @@ def test_a_run_that_names_no_backend_takes_lava_where_it_is_at_hand(monkeypatch:
     assert not lava_runs_here()
     lava = "cpu needs lava-nc, which only runs on Python 3.10, not 3.14"
     assert usual_backend() == ("fast", f"running on fast, which gives the same integers: {lava}")
-    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
     assert usual_backend() == (
         "fast",
         f"running in plain numpy, which gives the same integers slowly: {lava}; "
-        "fast needs numba, which is not installed: pip install 'pisnn-deploy[fast]'",
+        "fast needs llvmlite, which is not installed: pip install 'pisnn-deploy[fast]'",
     )
     monkeypatch.setenv(INTERPRETER_VARIABLE, "/opt/python3.10")
     assert usual_backend() == ("cpu", "")

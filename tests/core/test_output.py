@@ -266,6 +266,7 @@ WRITERS = {
     "runs/recording.py": "rows that only the next snapshot counts",
     "lava/backend.py": "the worker's log, in a folder of one run",
     "lava/exchange.py": "mapped arrays, in a folder of one run",
+    "lava/probing.py": "by lava/exchange.py, in that folder",
     "campaign/record.py": "rows as lines, of which a torn last one is left out",
     "lava/alone/run.py": "a script of its own, which has nothing but lava-nc and numpy",
 }

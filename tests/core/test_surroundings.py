@@ -24,12 +24,11 @@ MODULES = (
 )
 PROGRAMS = ("uname", "which", "nvcc", "hipconfig", "sh", "gcc", "cc", "ldconfig", "objdump", "bash")
 SETTINGS = {
-    ".numba_config.yaml": "[a, list]\n",
     "matplotlibrc": "backend: module://trap\ntext.usetex: True\n",
     "dask.yaml": "distributed: {worker: {preload: [trap]}, scheduler: {preload: [trap]}}\n",
     "distributed.yaml": "distributed: {worker: {preload: [trap]}, nanny: {preload: [trap]}}\n",
-    ".env": "NUMBA_DISABLE_JIT=1\nPYTHONPATH=.\n",
-    "pyproject.toml": "[tool.numba]\n[tool.pisnn-deploy]\n",
+    ".env": "PISNN_KERNELS=.\nPYTHONPATH=.\n",
+    "pyproject.toml": "[tool.pisnn-deploy]\n",
     "pip.conf": "[global]\n",
     "pyvenv.cfg": "home = .\n",
     "pybuilddir.txt": ".\n",
@@ -161,18 +160,6 @@ def test_search_paths_keep_what_is_absolute(before: str, after: str | None, monk
     monkeypatch.setenv("PATH", before)
     surroundings._keep_absolute("PATH")
     assert os.environ.get("PATH") == after
-
-
-@pytest.mark.parametrize("folder", ["kernels", ".", "", "~/kernels", "./a:/b"])
-def test_kernels_are_kept_in_no_relative_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PATH", "PYTHONSAFEPATH", "MPLBACKEND", "NUMBA_CACHE_DIR"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))  # put back what is changed here
-    monkeypatch.setenv("NUMBA_CACHE_DIR", folder)
-    surroundings.shut_out_current_folder()
-    assert "NUMBA_CACHE_DIR" not in os.environ
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/kernels:a")
-    surroundings.shut_out_current_folder()
-    assert os.environ["NUMBA_CACHE_DIR"] == "/kernels:a"
 
 
 def test_the_import_path_loses_the_current_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,7 @@ from pisnn_deploy.programs import parse
 from pisnn_deploy.programs.neurons import flux
 from pisnn_deploy.runs import Run, RunOptions
 from pisnn_deploy.runs.domains.worker import DomainWorker
-from pisnn_deploy.runs.kernels import choice
-from pisnn_deploy.runs.kernels.structured_stepper import plan_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.registry import run_graph
 from pisnn_deploy.runs.run import RunState
 from pisnn_deploy.runs.snapshot import read_snapshot
@@ -228,12 +227,12 @@ def test_a_backend_that_fires_differently_is_seen(monkeypatch: pytest.MonkeyPatc
 
 
 def test_threads_that_start_elsewhere_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = choice.kernel_stepper
+    load = KernelStepper.__init__
 
-    def racing(graph: IntegerGraph, start: RunState, steps: int, threads: int) -> Any:
-        return whole(graph, replace(start, residue=start.residue + (threads - 1)), steps, threads)
+    def racing(self: KernelStepper, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
+        load(self, graph, replace(start, residue=start.residue + (threads - 1)), steps, threads)
 
-    monkeypatch.setattr(choice, "kernel_stepper", racing)
+    monkeypatch.setattr(KernelStepper, "__init__", racing)
     assert verdicts(thread_rows(plane())) == [EQUAL, DIFFERS, DIFFERS]
 
 
@@ -266,18 +265,6 @@ def test_a_moved_grid_is_the_relabelled_one(move: Move) -> None:
             stencil = move.stencil(synapse.connections, mesh)
             assert stencil is not None and not (stencil.rows - other.connections.rows).without_zeros().entries
             assert stencil.misfit(mesh, 64) == ""
-
-
-def test_moved_grids_run_in_the_structured_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans: list[Any] = []
-
-    def run(backend: str, graph: IntegerGraph, mass: Any, options: RunOptions) -> Run:
-        plans.append(plan_of(graph))
-        return run_graph(backend, graph, mass, options)
-
-    monkeypatch.setattr(numbering, "run_graph", run)
-    assert set(verdicts(moved_rows(plane()))) == {EQUAL}
-    assert plans and None not in plans
 
 
 def test_which_programs_are_odd() -> None:

@@ -19,10 +19,12 @@ from pisnn_deploy.programs import Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import bounds
-from pisnn_deploy.programs.source import NUMBA_WORDS, PYTHON, Dialect, Statements, c99
+from pisnn_deploy.programs.source import Dialect, Statements, c99
 from pisnn_deploy.programs.tape import Tape
 from pisnn_deploy.programs.whole import Whole
-from pisnn_deploy.runs.kernels.faces import Numbers
+from pisnn_deploy.runs.kernels.ir import LONG, Function, number, table_texts
+from pisnn_deploy.runs.kernels.machine import machine
+from pisnn_deploy.runs.kernels.words import Words
 
 Integers = NDArray[np.int64]
 EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
@@ -118,70 +120,54 @@ BATCH = 60
 def test_c_agrees_with_python_integers(tmp_path: Path) -> None:
     batch = [random_program(seed) for seed in range(BATCH)]
     functions = ["#include <stdint.h>"]
-    for number, drawn in enumerate(batch):
+    for at, drawn in enumerate(batch):
         lines, tables = written(
             drawn, c99(64), "static const int64_t {name}[] = {numbers}; enum {{ {name}_last = {size} - 1 }};", "{{{}}}"
         )
         body = "\n".join([*tables, *(line if line.endswith(";") else f"{line};" for line in lines)])
-        functions.append(f"void f{number}(const int64_t *inputs, int64_t *out) {{\n{body}\n}}")
+        functions.append(f"void f{at}(const int64_t *inputs, int64_t *out) {{\n{body}\n}}")
     (tmp_path / "p.c").write_text("\n".join(functions))
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wno-unused-variable", "-Werror", "-shared", "-fPIC"]
     subprocess.run(["cc", *flags, "p.c", "-o", "p.so"], cwd=tmp_path, check=True)
     library = ctypes.CDLL(str(tmp_path / "p.so"))
-    for number, drawn in enumerate(batch):
-        inputs = drawn.inputs(np.random.default_rng(number), NEURONS)
+    for at, drawn in enumerate(batch):
+        inputs = drawn.inputs(np.random.default_rng(at), NEURONS)
         want = expected(drawn, inputs)
         for neuron in range(NEURONS):
             given = np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64)
             out = np.zeros(max(len(want), 1), np.int64)
             pointer = ctypes.POINTER(ctypes.c_int64)
-            getattr(library, f"f{number}")(given.ctypes.data_as(pointer), out.ctypes.data_as(pointer))
+            getattr(library, f"f{at}")(given.ctypes.data_as(pointer), out.ctypes.data_as(pointer))
             assert out[: len(want)].tolist() == [values[neuron] for values in want], str(drawn.program)
 
 
-def test_numba_agrees_with_python_integers() -> None:
-    import numba
-
-    for seed in range(BATCH // 4):
-        drawn = random_program(seed)
-        lines, tables = written(
-            drawn, PYTHON, "{name}_last = {size} - 1\n{name} = {numbers}", "np.array([{}], np.int64)"
-        )
-        space: dict[str, object] = {"np": np}
-        body = "\n    ".join(lines) or "pass"
-        exec("\n".join([*tables, f"def f(inputs, out):\n    {body}"]), space)  # the source is our own
-        compiled = numba.njit(space["f"])
-        inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
-        want = expected(drawn, inputs)
+def test_instructions_of_llvm_agree_with_python_integers() -> None:
+    """Each value in the width that its bounds need."""
+    batch = [random_program(seed) for seed in range(BATCH)]
+    tables: dict[tuple[int, ...], str] = {}
+    functions = []
+    for at_drawn, drawn in enumerate(batch):
+        program = drawn.program
+        for table in program.tables:
+            tables.setdefault(table.entries, f"@table{len(tables)}")
+        words = Words(program, drawn.bounds)
+        code = Function(f"f{at_drawn}", "ptr %inputs, ptr %out", is_entry=True)
+        inputs = {name: code.load(code.at("%inputs", LONG, number(at)), LONG) for at, name in enumerate(program.inputs)}
+        values = words.write(code, inputs, tables)
+        for at, name in enumerate(program.names[len(program.inputs) :]):
+            code.store(code.at("%out", LONG, number(at)), values[name], LONG)
+        code.line("ret void")
+        functions.append(code.text())
+    engine = machine().loaded(machine().object_code("\n".join([*table_texts(tables), *functions])))
+    for at_drawn, drawn in enumerate(batch):
+        run_it = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(engine.get_function_address(f"f{at_drawn}"))
+        drawn_inputs = drawn.inputs(np.random.default_rng(at_drawn), NEURONS)
+        want = expected(drawn, drawn_inputs)
         for neuron in range(NEURONS):
-            out = np.zeros(len(want), np.int64)
-            compiled(np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64), out)
-            assert out.tolist() == [values[neuron] for values in want], str(drawn.program)
-
-
-def test_texts_of_kernels_agree_with_python_integers() -> None:
-    """Constants and tables are read from an array; programs of one form have one text."""
-    import numba
-
-    for seed in range(100, 100 + BATCH // 8):
-        drawn = random_program(seed)
-        numbers = Numbers()
-        names = {name: f"inputs[{at}]" for at, name in enumerate(drawn.program.inputs)}
-        statements = Statements(NUMBA_WORDS, "v_", numbers)
-        values = statements.write(drawn.program, names | numbers.tables(drawn.program))
-        results = drawn.program.names[len(drawn.program.inputs) :]
-        stored = [f"out[{at}] = {values[name]}" for at, name in enumerate(results)]
-        body = "\n    ".join(["t = inputs.dtype.type", *numbers.reading, *statements.lines, *stored])
-        space: dict[str, object] = {}
-        exec(f"def f(inputs, numbers, out):\n    {body}", space)  # the source is our own
-        compiled = numba.njit(space["f"])
-        inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
-        want = expected(drawn, inputs)
-        for neuron in range(NEURONS):
-            out = np.zeros(len(want), np.int64)
-            given_to = np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64)
-            compiled(given_to, np.array(numbers.values, np.int64), out)
-            assert out.tolist() == [values[neuron] for values in want], str(drawn.program)
+            given_to = np.array([drawn_inputs[name][neuron] for name in drawn.program.inputs], np.int64)
+            out = np.zeros(max(1, len(want)), np.int64)
+            run_it(given_to.ctypes.data, out.ctypes.data)
+            assert out[: len(want)].tolist() == [values[neuron] for values in want], str(drawn.program)
 
 
 @given(st.integers(-(1 << 40), 1 << 40), st.integers(1, 20))

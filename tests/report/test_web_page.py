@@ -69,7 +69,7 @@ def test_the_page_names_where_it_comes_from(line: Reported) -> None:
     provenance = page.texts["provenance"]
     assert f"sha256 {digest}" in provenance
     assert f"pisnn-deploy simulate {line.path.with_suffix('.pisnn')} --backend fast --steps 40 " in provenance
-    assert "numba" in provenance and "quantise{" in provenance
+    assert "llvmlite" in provenance and "quantise{" in provenance
 
 
 def test_the_certificate_has_its_figures(line: Reported) -> None:

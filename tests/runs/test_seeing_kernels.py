@@ -9,20 +9,18 @@ import pytest
 from kernels_compared import (
     assert_every_step,
     assert_same_state,
-    is_structured,
-    kernel_stepper_of,
     lively,
     unbounded_range,
-    with_bits,
 )
 from models_under_test import heat_model, plane_model, seeing_box, space_model
 
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph
 from pisnn_deploy.physics.model import Model
+from pisnn_deploy.runs.kernels import schedule, tiles
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
-from pisnn_deploy.runs.kernels import tables
-from pisnn_deploy.runs.kernels.choice import kernel_stepper
+from pisnn_deploy.runs.kernels.draft import state_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper
 
@@ -38,91 +36,77 @@ def seeing(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding =
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks so small that even a small mesh is cut."""
-    for name, size in (("TILE", 7), ("BLOCK", 24), ("FIRST_BLOCK", 5)):
-        monkeypatch.setattr(tables, name, size)
+def short_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles and blocks so small that even a small mesh is cut."""
+    monkeypatch.setattr(tiles, "TILE", 7)
+    monkeypatch.setattr(schedule, "BLOCK_BYTES", 400)
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("short_tiles")
 @pytest.mark.parametrize("boundary", LINES)
 @pytest.mark.parametrize("cells", [1, 2, 3, 97])
 def test_lines_with_a_leak(boundary: str, cells: int) -> None:
     if cells == 1 and boundary == "no-flux":
         return  # the compiler refuses a mesh without faces
     graph = seeing(heat_model(leak=900), (cells,), boundary)
-    assert is_structured(graph)
     state = assert_every_step(graph, lively(graph), 8)
     assert state.packets_sent or cells == 1
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("short_tiles")
 @pytest.mark.parametrize("boundary", PLANES)
 @pytest.mark.parametrize(("shape", "threads"), [((1, 1), 1), ((2, 3), 1), ((13, 17), 1), ((13, 17), 3)], ids=str)
 def test_planes(boundary: str, shape: tuple[int, int], threads: int) -> None:
     if shape == (1, 1) and boundary == "no-flux":
         return
     graph = seeing(plane_model(), shape, boundary, "dense")
-    assert is_structured(graph)
     assert_every_step(graph, lively(graph), 8, threads)
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("short_tiles")
 @pytest.mark.parametrize("boundary", BOXES)
 @pytest.mark.parametrize("shape", [(2, 3, 1), (7, 5, 6)], ids=str)
 def test_boxes(boundary: str, shape: tuple[int, int, int]) -> None:
     graph = seeing(space_model(), shape, boundary)
-    assert is_structured(graph)
     assert_every_step(graph, lively(graph), 8)
 
 
-def test_limbs_have_the_words_that_they_need() -> None:
-    graph = seeing(plane_model(), (6, 5), "periodic", "dense")
-    stepper = kernel_stepper_of(graph)
-    assert stepper.narrow and stepper._now.limb.dtype == np.int16
-    wide = with_bits(with_bits(graph, "flux", "residue", 15), "flux", "low", 30)
-    wider = kernel_stepper_of(wide)
-    assert wider._now.limb.dtype == np.int32
-    assert_every_step(wide, lively(graph), 4)
-
-
-def test_other_weights_of_residues_run_in_the_general_kernels() -> None:
+def test_other_weights_of_residues() -> None:
     graph = seeing(plane_model(), (5, 6), "periodic", "dense")
     heard = [s.with_mantissas(np.roll(s.mantissas, 1)) if s.port == "low" else s for s in graph.synapses]
     other = replace(graph, synapses=tuple(heard))
-    assert not is_structured(other)
     assert_every_step(other, lively(graph), 4)
 
 
 def test_no_step_is_explained_where_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that raises a flag at every step has the integers of the reference, and its speed."""
     graph = seeing(plane_model(), (13, 17), "periodic", "dense")
-    stepper = kernel_stepper_of(graph)
-    monkeypatch.setattr(kernel_steppers.KernelStepper, "_explain", lambda self: pytest.fail(self._flag_names()))
+    stepper = KernelStepper(graph, start_of(graph, lively(graph)), 5, 1)
+    monkeypatch.setattr(KernelStepper, "_explain", lambda self: pytest.fail(str(self.kernel.counters)))
     stepper.begin()
     stepper.advance(5)
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_a_limb_that_changes_between_steps_is_seen(noted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_residue_that_changes_between_steps_is_seen(noted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_steppers, "SNAPSHOT_SECONDS", -1.0 if noted else 1e9)
     graph = seeing(plane_model(), (13, 17), "periodic", "dense")
-    stepper = kernel_stepper_of(graph)
+    stepper = KernelStepper(graph, start_of(graph, lively(graph)), 20, 1)
     stepper.begin()
     stepper.advance(5)
-    limb = stepper._now.limb
-    limb[limb.size // 2] += 1
+    residue = stepper.kernel.now(state_of("flux", "residue_before"))
+    residue[residue.size // 2] += 1
     with pytest.raises(CheckError, match=r"backend fast: .*\(audit: state changed between steps\)"):
         stepper.advance(5)
 
 
 def test_a_run_goes_on_from_any_state() -> None:
     graph = seeing(plane_model(), (13, 17), PLANES[1], "dense")
-    whole = kernel_stepper(graph, start_of(graph, lively(graph)), 20)
+    whole = KernelStepper(graph, start_of(graph, lively(graph)), 20)
     whole.begin()
     whole.advance(7)
     middle = whole.state()
     whole.advance(13)
-    for rest in (kernel_stepper(graph, middle, 20), ReferenceStepper(graph, middle, 20)):
+    for rest in (KernelStepper(graph, middle, 20), ReferenceStepper(graph, middle, 20)):
         rest.advance(13)
         assert_same_state(rest.state(), whole.state())

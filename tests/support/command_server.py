@@ -28,7 +28,7 @@ PRELOADED = (
     "pisnn_deploy.lava.backend",
     "pisnn_deploy.report.picture",
     "pisnn_deploy.runs.fast",
-    "pisnn_deploy.runs.kernels.choice",
+    "pisnn_deploy.runs.kernels.stepper",
     "pisnn_deploy.training.checkpoint",
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from pisnn_deploy.runs.kernels.choice import kernel_stepper
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper
 
@@ -39,7 +38,7 @@ def unbounded_range(graph: IntegerGraph) -> IntegerGraph:
 def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, threads: int = 1) -> RunState:
     start = start_of(graph, mass)
     expected = ReferenceStepper(graph, start, steps)
-    found = kernel_stepper(graph, start, steps, threads)
+    found = KernelStepper(graph, start, steps, threads)
     expected.begin()
     found.begin()
     assert_same_state(found.state(), expected.state())
@@ -48,17 +47,8 @@ def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, thre
         found.advance(1)
         assert_same_state(found.state(), expected.state())
     assert found.tally() == expected.tally()
+    found.close()
     return found.state()
-
-
-def is_structured(graph: IntegerGraph) -> bool:
-    return isinstance(kernel_stepper(graph, start_of(graph, graph.initial), 1), StructuredStepper)
-
-
-def kernel_stepper_of(graph: IntegerGraph) -> StructuredStepper:
-    stepper = kernel_stepper(graph, start_of(graph, graph.initial), 1)
-    assert isinstance(stepper, StructuredStepper)
-    return stepper
 
 
 def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:

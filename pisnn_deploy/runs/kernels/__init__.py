@@ -1,1 +1,1 @@
-"""Compiled kernels of the `fast` backend; importing this imports numba."""
+"""Compiled kernels of the `fast` backend, generated for each graph as instructions of LLVM."""

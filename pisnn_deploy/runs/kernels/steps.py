@@ -1,0 +1,194 @@
+"""Functions that run PDE steps: the nodes in their order, the end of a step, and the meeting of threads.
+
+A step has rounds. In a round each thread runs its items, ranges of tiles of nodes, one after the other; then threads
+wait for each other. The first thread ends the step: it adds up the results of all, compares the sums that must not
+change, and swaps the arrays of doubled buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pisnn_deploy.runs.kernels.ir import LONG, Function, Value, number
+from pisnn_deploy.runs.kernels.loops import POINTERS, function_name
+from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, Network, Results
+
+COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER = range(6)
+"""First places in the list of addresses; the rest are arrays of nodes."""
+NODE, FIRST, LAST, IS_SENT, COLUMNS = range(5)
+"""Columns of the table of items."""
+FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
+FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
+"""Names of the flags, from the lowest bit."""
+SPINS = 256
+"""Looks at a counter before a waiting thread gives way to others."""
+
+
+def counters_size(results: Results) -> int:
+    """Number of counters: one for each result, the sum of each set of fields, and the quanta of the last step."""
+    return results.size + len(results.masses) + 1
+
+
+def step_functions(network: Network, swapped: Sequence[tuple[int, int]]) -> str:
+    """Return the text of the functions.
+
+    Parameters
+    ----------
+    swapped : sequence of (int, int)
+        Places of the two arrays of each doubled buffer.
+    """
+    return "\n".join([_settle(network.results, swapped), _meet(), _advance(network), _respond(network)])
+
+
+def _settle(results: Results, swapped: Sequence[tuple[int, int]]) -> str:
+    code = Function("settle", f"ptr {POINTERS}, i64 %shares")
+    counters, rows = code.pointer(POINTERS, COUNTERS), code.pointer(POINTERS, RESULTS)
+
+    def place(base: str, index: int) -> str:
+        return code.at(base, LONG, number(index))
+
+    with code.loop(number(results.size)) as result:
+        total = code.local(LONG)
+        code.store(total, number(0), LONG)
+        with code.loop(Value("%shares", LONG)) as share:
+            each = code.at(rows, LONG, code.add(code.times(share, results.size, LONG), result, LONG))
+            value = code.load(each, LONG)
+            summed = code.both("or", code.load(total, LONG), value, LONG)
+            is_flags = code.compare("eq", result, number(FLAGS))
+            code.store(total, code.choose(is_flags, summed, code.add(code.load(total, LONG), value, LONG), LONG), LONG)
+            code.store(each, number(0), LONG)
+        # The first row holds the totals until the end of this function.
+        code.store(code.at(rows, LONG, result), code.load(total, LONG), LONG)
+    flags = code.load(place(rows, FLAGS), LONG)
+    for at, fields in enumerate(results.masses):
+        total_mass = number(0)
+        for field in fields:
+            total_mass = code.add(total_mass, code.load(place(rows, field), LONG), LONG)
+        wrong = code.compare("ne", total_mass, code.load(place(counters, results.size + at), LONG))
+        flags = code.both("or", flags, code.choose(wrong, number(FLAG_GLOBAL), number(0), LONG), LONG)
+    for chain in results.chains:
+        wrong = code.compare("ne", code.load(place(rows, chain), LONG), code.load(place(counters, chain), LONG))
+        flags = code.both("or", flags, code.choose(wrong, number(FLAG_CHAIN), number(0), LONG), LONG)
+        code.store(place(counters, chain), code.load(place(rows, chain + 1), LONG), LONG)
+    for added in (PACKETS, QUANTA, *results.spikes.values()):
+        counter = place(counters, added)
+        code.store(counter, code.add(code.load(counter, LONG), code.load(place(rows, added), LONG), LONG), LONG)
+    code.store(place(counters, results.size + len(results.masses)), code.load(place(rows, QUANTA), LONG), LONG)
+    code.store(place(counters, FLAGS), flags, LONG)
+    with code.loop(number(results.size)) as result:
+        code.store(code.at(rows, LONG, result), number(0), LONG)
+    for now, new in swapped:
+        first, second = (code.set(f"getelementptr inbounds ptr, ptr {POINTERS}, i64 {at}") for at in (now, new))
+        old, young = code.set(f"load ptr, ptr {first}"), code.set(f"load ptr, ptr {second}")
+        code.line(f"store ptr {young}, ptr {first}")
+        code.line(f"store ptr {old}, ptr {second}")
+    code.line("ret void")
+    return code.text()
+
+
+def _meet() -> str:
+    """Text of a function in which all threads wait for the last one: a counter, and the number of meetings so far."""
+    return f"""define internal void @meet(ptr {POINTERS}, i64 %shares) noinline {{
+entry:
+  %alone = icmp eq i64 %shares, 1
+  br i1 %alone, label %done, label %come
+come:
+  %place = getelementptr inbounds ptr, ptr {POINTERS}, i64 {MEETING}
+  %counter = load ptr, ptr %place
+  %meetings = getelementptr inbounds i64, ptr %counter, i64 8
+  %before = load atomic i64, ptr %meetings acquire, align 8
+  %others = atomicrmw add ptr %counter, i64 1 acq_rel
+  %missing = sub i64 %shares, %others
+  %last = icmp eq i64 %missing, 1
+  br i1 %last, label %open, label %wait
+open:
+  store atomic i64 0, ptr %counter release, align 8
+  %opened = atomicrmw add ptr %meetings, i64 1 acq_rel
+  br label %done
+wait:
+  %looks = phi i64 [0, %come], [%more, %again], [0, %give]
+  %now = load atomic i64, ptr %meetings acquire, align 8
+  %waits = icmp eq i64 %now, %before
+  br i1 %waits, label %again, label %done
+again:
+  %more = add i64 %looks, 1
+  %tired = icmp sgt i64 %more, {SPINS}
+  br i1 %tired, label %give, label %wait
+give:
+  %given = call i32 @sched_yield()
+  br label %wait
+done:
+  ret void
+}}
+declare i32 @sched_yield()
+"""
+
+
+def _advance(network: Network) -> str:
+    arguments = f"ptr {POINTERS}, i64 %share, i64 %shares, i64 %rounds, i64 %steps, i64 %ends"
+    code = Function("advance", arguments, "i64", is_entry=True)
+    shares, rounds = Value("%shares", LONG), Value("%rounds", LONG)
+    counters, rows = code.pointer(POINTERS, COUNTERS), code.pointer(POINTERS, RESULTS)
+    items, starts = code.pointer(POINTERS, ITEMS), code.pointer(POINTERS, ROUNDS)
+    own = code.at(rows, LONG, code.times(Value("%share", LONG), network.results.size, LONG))
+    final = code.sub(Value("%steps", LONG), number(1), LONG)
+    with code.loop(Value("%steps", LONG)) as step:
+        is_last = code.both("and", code.truth(code.compare("eq", step, final), LONG), Value("%ends", LONG), LONG)
+        with code.loop(rounds) as turn:
+            at = code.add(code.both("mul", Value("%share", LONG), rounds, LONG), turn, LONG)
+            begin = code.load(code.at(starts, LONG, at), LONG)
+            end = code.load(code.at(starts, LONG, code.add(at, number(1), LONG)), LONG)
+            count = code.sub(end, begin, LONG)
+            some, nothing = f"some{code.name()}", f"nothing{code.name()}"
+            code.branch(code.compare("sgt", count, number(0)), some, nothing)
+            code.label(some)
+            with code.loop(count) as place:
+                _item(code, network, items, own, code.add(begin, place, LONG), is_last)
+            code.jump(nothing)
+            code.label(nothing)
+            code.line(f"call void @meet(ptr {POINTERS}, i64 {shares.text})")
+        settles, settled = f"settles{code.name()}", f"settled{code.name()}"
+        code.branch(code.compare("eq", Value("%share", LONG), number(0)), settles, settled)
+        code.label(settles)
+        code.line(f"call void @settle(ptr {POINTERS}, i64 {shares.text})")
+        code.jump(settled)
+        code.label(settled)
+        code.line(f"call void @meet(ptr {POINTERS}, i64 {shares.text})")
+        stops, goes_on = f"stops{code.name()}", f"goes{code.name()}"
+        code.branch(
+            code.compare("ne", code.load(code.at(counters, LONG, number(FLAGS)), LONG), number(0)), stops, goes_on
+        )
+        code.label(stops)
+        done = code.add(step, number(1), LONG)
+        code.line(f"ret i64 {done.text}")
+        code.label(goes_on)
+    code.line("ret i64 %steps")
+    return code.text()
+
+
+def _respond(network: Network) -> str:
+    """Text of a function that runs items outside of a step and forgets their results."""
+    code = Function("respond", f"ptr {POINTERS}, i64 %first, i64 %count", "i64", is_entry=True)
+    rows, items = code.pointer(POINTERS, RESULTS), code.pointer(POINTERS, ITEMS)
+    with code.loop(Value("%count", LONG)) as place:
+        _item(code, network, items, rows, code.add(Value("%first", LONG), place, LONG), number(0))
+    with code.loop(number(network.results.size)) as result:
+        code.store(code.at(rows, LONG, result), number(0), LONG)
+    code.line("ret i64 0")
+    return code.text()
+
+
+def _item(code: Function, network: Network, items: str, own: str, place: Value, is_last: Value) -> None:
+    row = code.at(items, LONG, code.times(place, COLUMNS, LONG))
+    node, first, last, is_sent = (code.load(code.at(row, LONG, number(column)), LONG) for column in range(COLUMNS))
+    runs, done = f"runs{code.name()}", f"ran{code.name()}"
+    code.branch(code.compare("eq", code.both("and", is_sent, is_last, LONG), number(0)), runs, done)
+    code.label(runs)
+    labels = [f"node{code.name()}" for _ in network.nodes]
+    cases = " ".join(f"i64 {at}, label %{label}" for at, label in enumerate(labels))
+    code.line(f"switch i64 {node.text}, label %{done} [ {cases} ]")
+    for each, label in zip(network.nodes, labels, strict=True):
+        code.label(label)
+        code.line(f"call void @{function_name(each)}(ptr {POINTERS}, ptr {own}, i64 {first.text}, i64 {last.text})")
+        code.jump(done)
+    code.label(done)

@@ -1,0 +1,233 @@
+"""Parts of generated kernels: weights, tiles, and compiled code that is kept on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models_under_test import (
+    binary_box,
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    plane_model,
+    seeing_box,
+    space_model,
+)
+
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.semantics import weights_of_port
+from pisnn_deploy.runs.kernels import machine, schedule, tiles
+from pisnn_deploy.runs.kernels.building import network_of
+from pisnn_deploy.runs.kernels.machine import FOLDER, kernel_folder
+from pisnn_deploy.runs.kernels.network import Node, Source
+from pisnn_deploy.runs.kernels.schedule import schedule_of
+from pisnn_deploy.runs.kernels.tiles import Tiles, tiles_of
+from pisnn_deploy.runs.kernels.weights import Weights, weights_into
+
+GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
+    "ring": lambda: compiled(cells=24),
+    "line": lambda: compiled(heat_model(leak=900), cells=9, boundary="x-=no-flux x+=dirichlet=1"),
+    "plane": lambda: compiled_box(plane_model(), (13, 17), "x=dirichlet=0.5,1.5 y=periodic"),
+    "torus": lambda: compiled_box(plane_model(), (12, 16), "periodic"),
+    "box": lambda: compiled_box(space_model(), (4, 5, 9), "x=periodic y=no-flux z=dirichlet=1,0.5"),
+    "hidden layers": lambda: compiled(hidden_model((3, 2)), 11),
+    "binary": lambda: binary_box(plane_model(), (5, 6), "periodic", "delta"),
+    "seeing": lambda: seeing_box(plane_model(), (5, 6), "periodic", "dense"),
+}
+
+
+def dense(weights: Weights, width: int) -> Integers:
+    """Weights as a matrix, int64 [neurons, width]."""
+    matrix = np.zeros((weights.size, width), np.int64)
+    for elements, values in zip(*weights.read(np.arange(weights.size)), strict=True):
+        read = np.flatnonzero(elements >= 0)
+        np.add.at(matrix, (read, elements[read]), values[read])
+    return matrix
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_weights_of_all_kinds_are_those_of_the_synapses(name: str) -> None:
+    graph = GRAPHS[name]()
+    for population in graph.populations:
+        for port in population.program.ports:
+            found, expected = weights_into(graph, population.name, port), weights_of_port(graph, population.name, port)
+            assert [entry[:2] for entry in found] == [entry[:2] for entry in expected]
+            for (_, _, weights), (_, _, rows) in zip(found, expected, strict=True):
+                spelled = np.zeros(rows.shape, np.int64)
+                spelled[rows.row_of, rows.columns] = rows.values
+                assert np.array_equal(dense(weights, rows.shape[1]), spelled)
+
+
+def read_by_tiles(node: Node) -> list[Integers]:
+    """What the tiles of a node read, as a matrix for each term; fails if a neuron is in two tiles."""
+    table, seen = tiles_of(node), np.zeros(node.size, np.int64)
+    widths = [1 + int(max(term.weights.read(np.arange(node.size))[0].max(initial=0), 0)) for term in node.terms]
+    matrices = [np.zeros((node.size, width), np.int64) for width in widths]
+    for at in range(table.count):
+        kind, first, length = int(table.kind[at]), int(table.first[at]), int(table.length[at])
+        if kind >= len(table.patterns):
+            listing = table.listings[kind - len(table.patterns)]
+            part = slice(first, first + length)
+            seen[listing.neurons[part]] += 1
+            for matrix, columns, weights in zip(matrices, listing.columns, listing.weights, strict=True):
+                for elements, values in zip(columns[:, part], weights[:, part], strict=True):
+                    np.add.at(matrix, (listing.neurons[part], elements), values)
+            continue
+        neurons = np.arange(first, first + length)
+        seen[neurons] += 1
+        for matrix, row, begin in zip(matrices, table.patterns[kind].weights, table.begins, strict=True):
+            for entry, weight in enumerate(row):
+                if weight:
+                    np.add.at(matrix, (neurons, table.bases[at, begin + entry] + neurons - first), weight)
+    assert (seen == 1).all()
+    return matrices
+
+
+@pytest.mark.parametrize("length", [tiles.TILE, 7])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_tiles_read_what_the_neurons_read(name: str, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "TILE", length)
+    for node in network_of(GRAPHS[name]()).nodes:
+        for matrix, term in zip(read_by_tiles(node), node.terms, strict=True):
+            assert np.array_equal(matrix, dense(term.weights, matrix.shape[1]))
+
+
+def elements(node: Node, table: Tiles, tile: int) -> Iterator[tuple[Source, set[int], bool]]:
+    """What a tile reads with weights, and what it reads or writes at its own places: buffer, elements, is it own."""
+    kind, first, length = (int(each[tile]) for each in (table.kind, table.first, table.length))
+    if kind < len(table.patterns):
+        neurons = np.arange(first, first + length)
+    else:
+        neurons = table.listings[kind - len(table.patterns)].neurons[first : first + length]
+    for source in node.own:
+        yield source, set(neurons.tolist()), True
+    for term in node.terms:
+        read, values = term.weights.read(neurons)
+        yield term.source, set(read[(read >= 0) & (values != 0)].tolist()), False
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_tile_comes_after_what_it_needs(name: str, shares: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another round, or before it on the same thread: what it reads is written, and what it overwrites is read."""
+    monkeypatch.setattr(tiles, "TILE", 7)
+    monkeypatch.setattr(schedule, "BLOCK_BYTES", 400)
+    network = network_of(GRAPHS[name]())
+    plan, ordered = schedule_of(network, {node.name: tiles_of(node) for node in network.nodes}, shares)
+    assert plan.shares == shares
+    events: list[tuple[int, int, int, int, int]] = []  # node, tile, share, round, place within the round
+    for share in range(shares):
+        for turn in range(plan.rounds):
+            at = share * plan.rounds + turn
+            for number, first, last, _ in plan.items[plan.starts[at] : plan.starts[at + 1]].tolist():
+                events += [(number, tile, share, turn, len(events) + tile - first) for tile in range(first, last)]
+    counted = [(number, tile) for number, tile, *_ in events]
+    assert sorted(counted) == [(n, t) for n, node in enumerate(network.nodes) for t in range(ordered[node.name].count)]
+    when = {(number, tile): place for number, tile, *place in events}
+    touched: dict[tuple[Source, int], list[tuple[int, int, bool]]] = {}
+    for number, node in enumerate(network.nodes):
+        now: list[tuple[tuple[Source, int], tuple[int, int, bool]]] = []
+        for tile in range(ordered[node.name].count):
+            for source, places, is_own in elements(node, ordered[node.name], tile):
+                if network.buffers[source.buffer].is_doubled and not source.is_new:
+                    continue
+                for place in places:
+                    for other, before, was_own in touched.get((source, place), ()):
+                        if is_own or was_own:
+                            share, turn, at = when[number, tile]
+                            share_before, turn_before, at_before = when[other, before]
+                            is_before = (share, turn) == (share_before, turn_before) and at_before < at
+                            assert turn_before < turn or is_before
+                    now.append(((source, place), (number, tile, is_own)))
+        for key, entry in now:
+            touched.setdefault(key, []).append(entry)
+
+
+TEXT = """define i64 @advance(ptr %p, i64 %a, i64 %b, i64 %c, i64 %d, i64 %e) {
+  ret i64 %NUMBER
+}
+define i64 @respond(ptr %p, i64 %a, i64 %b) {
+  ret i64 %b
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    machine.compiled.cache_clear()
+    monkeypatch.setenv(FOLDER, str(tmp_path / "kernels"))
+    return tmp_path / "kernels"
+
+
+def run(text: str) -> int:
+    """Compile, or load, and run."""
+    machine.compiled.cache_clear()
+    return machine.compiled(text, is_optimised=True).advance(None, 1, 2, 3, 4, 5)
+
+
+def test_compiled_code_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(TEXT.replace("NUMBER", "d")) == 4 and run(TEXT.replace("NUMBER", "e")) == 5
+    assert len(list(folder.glob("*.o"))) == 2 and folder.stat().st_mode & 0o077 == 0
+    monkeypatch.setattr(machine.Machine, "object_code", lambda *arguments, **options: pytest.fail("compiled again"))
+    assert run(TEXT.replace("NUMBER", "d")) == 4
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "writable", "link"])
+def test_kept_code_that_may_be_another_s_is_not_loaded(damage: str, folder: Path, tmp_path: Path) -> None:
+    """As if code that returns another number lay there."""
+    assert run(TEXT.replace("NUMBER", "d")) == 4
+    (path,) = folder.glob("*.o")
+    assert run(TEXT.replace("NUMBER", "e")) == 5
+    other = next(each for each in folder.glob("*.o") if each != path)
+    content = other.read_bytes()
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+    elif damage == "changed":
+        path.write_bytes(content)
+    elif damage == "writable":
+        path.chmod(0o666)
+    else:
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "moved")
+    compiled_again: list[bool] = []
+    object_code = machine.Machine.object_code
+
+    def counted(self: machine.Machine, text: str, *, is_optimised: bool) -> bytes:
+        compiled_again.append(True)
+        return object_code(self, text, is_optimised=is_optimised)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine.Machine, "object_code", counted)
+        assert run(TEXT.replace("NUMBER", "d")) == 4
+    assert compiled_again
+
+
+@pytest.mark.parametrize("relative", ["here", ".", "~/here", "./here:/there"])
+def test_a_folder_that_others_may_change_is_not_used(
+    relative: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kernel_folder() == folder
+    folder.chmod(0o777)
+    assert kernel_folder() is None and run(TEXT.replace("NUMBER", "d")) == 4
+    monkeypatch.setenv(FOLDER, "")
+    assert kernel_folder() is None
+    monkeypatch.setenv(FOLDER, relative)
+    monkeypatch.setenv("XDG_CACHE_HOME", "there")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert kernel_folder() == folder.parent / ".cache" / "pisnn-deploy" / "kernels"
+    assert not Path(relative.split(":")[0]).is_dir() or relative == "."
+
+
+def test_a_folder_that_cannot_be_made_is_no_obstacle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.parent.joinpath("file").touch()
+    monkeypatch.setenv(FOLDER, str(folder.parent / "file" / "kernels"))
+    assert kernel_folder() is None and run(TEXT.replace("NUMBER", "c")) == 3
+    if os.geteuid():
+        folder.mkdir(mode=0o500)
+        monkeypatch.setenv(FOLDER, str(folder))
+        assert run(TEXT.replace("NUMBER", "c")) == 3
