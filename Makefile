@@ -143,6 +143,7 @@ results: setup ## measure the zoo and its baselines for docs/results (100 minute
 	$(BIN)/python -m benchmarks.placement
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.fast_kernel
+	$(BIN)/python -m benchmarks.generated_kernels
 	$(BIN)/python -m benchmarks.long_horizons
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
