@@ -19,6 +19,7 @@ from models_under_test import (
     space_model,
 )
 
+import pisnn_deploy
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.semantics import weights_of_port
 from pisnn_deploy.runs.kernels import machine, schedule, tiles
@@ -37,6 +38,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "box": lambda: compiled_box(space_model(), (4, 5, 9), "x=periodic y=no-flux z=dirichlet=1,0.5"),
     "hidden layers": lambda: compiled(hidden_model((3, 2)), 11),
     "binary": lambda: binary_box(plane_model(), (5, 6), "periodic", "delta"),
+    "law": lambda: pisnn_deploy.compile("shallow_water2d", mesh=(12, 10)).graph,
     "seeing": lambda: seeing_box(plane_model(), (5, 6), "periodic", "dense"),
 }
 
@@ -82,16 +84,21 @@ def read_by_tiles(node: Node) -> list[Integers]:
         seen[neurons] += 1
         for matrix, row, begin in zip(matrices, table.patterns[kind].weights, table.begins, strict=True):
             for entry, weight in enumerate(row):
+                if weight is None:
+                    weight = int(table.factors[at, begin + entry])
                 if weight:
                     np.add.at(matrix, (neurons, table.bases[at, begin + entry] + neurons - first), weight)
     assert (seen == 1).all()
     return matrices
 
 
-@pytest.mark.parametrize("length", [tiles.TILE, 7])
+@pytest.mark.parametrize(("length", "patterns"), [(tiles.TILE, tiles.MOST_PATTERNS), (7, 1), (9, 0)])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_tiles_read_what_the_neurons_read(name: str, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_read_what_the_neurons_read(
+    name: str, length: int, patterns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tiles, "TILE", length)
+    monkeypatch.setattr(tiles, "MOST_PATTERNS", patterns)
     for node in network_of(GRAPHS[name]()).nodes:
         for matrix, term in zip(read_by_tiles(node), node.terms, strict=True):
             assert np.array_equal(matrix, dense(term.weights, matrix.shape[1]))

@@ -10,7 +10,7 @@ from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.runs.kernels.channels import asking_node, channel_node, slope_nodes
-from pisnn_deploy.runs.kernels.draft import Draft, UnservedError, constants_of, ports_of, sent_of, tables_of
+from pisnn_deploy.runs.kernels.draft import Draft, UnservedError, ports_of, sent_of, tables_of
 from pisnn_deploy.runs.kernels.holders import add_masses, holder_nodes
 from pisnn_deploy.runs.kernels.limiter_audit import limiter_audits
 from pisnn_deploy.runs.kernels.network import Network, Node, Part, Results
@@ -71,7 +71,8 @@ def _answering_node(draft: Draft, population: Population, *, is_sent: bool) -> N
     is_sent : bool
         Whether it hears the masses after the step, for the next one.
     """
-    sums, program = draft.heard(population, is_new=is_sent), population.program
+    program = population.program
+    sums, constants = draft.renumbered(population, draft.heard(population, is_new=is_sent))
     words = draft.words(population, sums)
     own = list(draft.add_states(population, words))
     for output, value in enumerate(program.sends):
@@ -87,6 +88,4 @@ def _answering_node(draft: Draft, population: Population, *, is_sent: bool) -> N
             turn.write(buffer, values[value])
 
     parts = (Part(ports_of(sums), answer),)
-    return Node(
-        population.name, population.size, sums, parts, constants_of(population), tuple(own), tables_of(program), is_sent
-    )
+    return Node(population.name, population.size, sums, parts, constants, tuple(own), tables_of(program), is_sent)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from pisnn_deploy.audit.facts import channel_facts, field_facts
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
@@ -19,10 +23,12 @@ from pisnn_deploy.runs.kernels.network import (
 )
 from pisnn_deploy.runs.kernels.steps import FLAG_WIDTH
 from pisnn_deploy.runs.kernels.turns import Turn
-from pisnn_deploy.runs.kernels.weights import weights_into
+from pisnn_deploy.runs.kernels.weights import Renumbered, Weights, joined, weights_into
 from pisnn_deploy.runs.kernels.words import Words, stored_width
 
 UNLIMITED = 1 << 62
+LONGER = 4
+"""How much longer runs of alike neurons must become for neurons to be renumbered."""
 
 
 class UnservedError(Exception):
@@ -41,6 +47,8 @@ class Draft:
     ----------
     buffers : dict of str to Buffer
         Buffers by name.
+    places : dict of str to int64 array
+        New numbers of the neurons of populations that are renumbered, so that alike ones are neighbours.
     spikes, masses : dict of str to int
         Places of the results of each population, and of each field.
     chains : list of int
@@ -53,6 +61,7 @@ class Draft:
         self.channels, self.fields = channel_facts(graph), field_facts(graph)
         self.heard_outputs = {(synapse.source, synapse.output) for synapse in graph.synapses}
         self.buffers: dict[str, Buffer] = {}
+        self.places: dict[str, Integers] = {}
         self.size = FIRST_RESULT
         self.spikes = {population.name: self.place() for population in graph.populations}
         self.masses = {facts.field.name: self.place() for facts in self.fields}
@@ -99,12 +108,39 @@ class Draft:
             self.sum(
                 port,
                 *(
-                    Term(self._source(population.name, source, output, is_new=is_new), weights)
+                    Term(self._source(population.name, source, output, is_new=is_new), self._placed(source, weights))
                     for source, output, weights in weights_into(self.graph, population.name, port)
                 ),
             )
             for port in population.program.ports
         )
+
+    def _placed(self, source: str, weights: Weights) -> Weights:
+        """Weights of the elements of a source, by their new numbers."""
+        return Renumbered(weights, elements=self.places[source]) if source in self.places else weights
+
+    def renumbered(self, population: Population, sums: tuple[Sum, ...]) -> tuple[tuple[Sum, ...], dict[str, Integers]]:
+        """Put neurons next to others with the same weights if this makes longer runs; return sums and parameters.
+
+        Only populations whose numbers nothing outside of the step knows may be renumbered.
+        """
+        kinds = np.zeros(population.size, np.int64)
+        for each in sums:
+            for term in each.terms:
+                kinds = joined(kinds, term.weights.kinds())
+        order = np.argsort(kinds, kind="stable")
+        parameters = constants_of(population)
+        runs, alike = (int(np.count_nonzero(np.diff(values))) for values in (kinds, kinds[order]))
+        if runs <= LONGER * (alike + 1):
+            return sums, parameters
+        places = np.empty_like(order)
+        places[order] = np.arange(order.size)
+        self.places[population.name] = places
+        moved = tuple(
+            replace(each, terms=tuple(Term(term.source, Renumbered(term.weights, order)) for term in each.terms))
+            for each in sums
+        )
+        return moved, {name: values[order] for name, values in parameters.items()}
 
     def _source(self, target: str, source: str, output: int, *, is_new: bool) -> Source:
         """The buffer in which a population finds what another one sent."""

@@ -90,7 +90,9 @@ class Kernel:
         for node in self._network.nodes:
             table = self._tiles[node.name]
             head = np.stack([table.kind, table.first, table.length], axis=1)
-            tiles[node.name] = self._place(np.ascontiguousarray(np.concatenate([head, table.bases], axis=1)))
+            tiles[node.name] = self._place(
+                np.ascontiguousarray(np.concatenate([head, table.bases, table.factors], axis=1))
+            )
             for number, listing in enumerate(table.listings, len(table.patterns)):
                 listings[node.name, number - len(table.patterns)] = self._place(listing.neurons.astype(np.int32))
                 for columns, weights in zip(listing.columns, listing.weights, strict=True):

@@ -69,7 +69,7 @@ class NodeText:
         """Return the text of the function and the numbers of its loops."""
         code, tiles = self._code, self._tiles
         table = code.pointer(POINTERS, self._addresses.tiles[self._node.name])
-        width = BASES + tiles.bases.shape[1]
+        width = BASES + tiles.bases.shape[1] + tiles.factors.shape[1]
         count = Value(code.set("sub i64 %last, %first"), LONG)
         with code.loop(count) as turn:
             tile = code.add(turn, Value("%first", LONG), LONG)
@@ -93,12 +93,17 @@ class NodeText:
         return code.text(), code.groups
 
     def _run(self, pattern: Pattern, first: Value, length: Value, entries: list[str]) -> None:
-        code, own, heard = self._code, _Own(self, first), {}
+        code, own = self._code, _Own(self, first)
+        heard: dict[tuple[int, int], str] = {}
+        factors: dict[tuple[int, int], Value] = {}
         known = {**self._tiles.same, **pattern.constants}
         for at, (term, weights) in enumerate(zip(self._node.terms, pattern.weights, strict=True)):
             for entry in range(len(weights)):
                 base = code.load(entries[self._tiles.begins[at] + entry], LONG)
                 heard[at, entry] = code.at(self._base(term.source), self._bits(term.source), base)
+                if weights[entry] is None:
+                    place = self._tiles.bases.shape[1] + self._tiles.begins[at] + entry
+                    factors[at, entry] = code.load(entries[place], LONG)
 
         def read(at: int, entry: int, turn: Value) -> Value:
             bits = self._bits(self._node.terms[at].source)
@@ -110,7 +115,7 @@ class NodeText:
                 length,
                 lambda turn: own.at(turn),
                 lambda name, turn: _number(known[name]) if name in known else own.constant(name, turn),
-                lambda each, begin, turn: _weighted(code, each, pattern.weights, begin, _in_turn(read, turn)),
+                lambda each, begin, turn: _weighted(code, each, pattern.weights, factors, begin, _in_turn(read, turn)),
             )
 
     def _list(self, number_of: int, listing: Listing, first: Value, length: Value) -> None:
@@ -227,18 +232,21 @@ def _in_turn(read: Callable[[int, int, Value], Value], turn: Value) -> Callable[
 def _weighted(
     code: Function,
     each: Sum,
-    weights: tuple[tuple[int, ...], ...],
+    weights: tuple[tuple[int | None, ...], ...],
+    factors: Mapping[tuple[int, int], Value],
     begin: int,
     read: Callable[[int, int], Value],
 ) -> Value:
     """Sum of weighted elements; those with the same weight, or its negative, are added before they are multiplied."""
     bits = width_of(each.interval)
     groups: dict[int, list[tuple[bool, int, int]]] = {}
+    total = number(0, bits)
     for at in range(begin, begin + len(each.terms)):
         for entry, weight in enumerate(weights[at]):
-            if weight:
+            if weight is None:
+                total = code.add(total, code.both("mul", read(at, entry), factors[at, entry], bits), bits)
+            elif weight:
                 groups.setdefault(abs(weight), []).append((weight > 0, at, entry))
-    total = number(0, bits)
     for size, entries in groups.items():
         inner = number(0, bits)
         for is_positive, at, entry in sorted(entries, key=lambda item: not item[0]):

@@ -76,8 +76,8 @@ def schedule_of(network: Network, tiles: Mapping[str, Tiles], shares: int) -> tu
 
 
 def _ordered(tiles: Tiles, order: Integers) -> Tiles:
-    kind, first, length, bases = (each[order] for each in (tiles.kind, tiles.first, tiles.length, tiles.bases))
-    return replace(tiles, kind=kind, first=first, length=length, bases=bases)
+    names = ("kind", "first", "length", "bases", "factors")
+    return replace(tiles, **{name: getattr(tiles, name)[order] for name in names})
 
 
 class _Plan:
@@ -153,7 +153,7 @@ def _heard(node: Node, tiles: Tiles, tile: int) -> Iterator[tuple[Source, Part]]
         pattern = tiles.patterns[kind]
         for term, weights, begin in zip(node.terms, pattern.weights, tiles.begins, strict=True):
             for entry, weight in enumerate(weights):
-                if weight:
+                if weight != 0:
                     base = int(tiles.bases[tile, begin + entry])
                     yield term.source, slice(base, base + length)
         return

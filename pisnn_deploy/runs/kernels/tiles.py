@@ -1,8 +1,9 @@
 """Tiles of the neurons of a node: runs of neurons that read alike, and lists of the others.
 
 In a *run* the weights and constants of all neurons are equal, and each element that a neuron reads is next to the one
-that the neuron before it reads. So a loop over a run has its weights as constants. All other neurons are *listed*, with
-the places and weights of what they read.
+that the neuron before it reads. So a loop over a run has its weights as constants; where there are too many kinds of
+runs, the rest share a loop that reads the weights of each run. All other neurons are *listed*, with the places and
+weights of what they read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ MOST_PATTERNS = 8
 """Most kinds of runs of a node, because each becomes code."""
 MOST_VALUES = 16
 """Most different values of a constant that make runs of their own; other constants are read from memory."""
+LEAST_SHARE = 1 / 256
+"""Least share of the neurons that gets code of its own."""
 MOST_PADDING = 2
 """Most times the entries that lists may have after each neuron gets as many as the longest one."""
 
@@ -34,13 +37,13 @@ class Pattern:
 
     Attributes
     ----------
-    weights : tuple of tuple of int
-        Weights of each term, entry by entry.
+    weights : tuple of tuple of int or None
+        Weights of each term, entry by entry; None where each run has its own.
     constants : dict of str to int
         Constants of the node that are equal within a run, but not for all neurons.
     """
 
-    weights: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[int | None, ...], ...]
     constants: Mapping[str, int]
 
 
@@ -83,6 +86,8 @@ class Tiles:
         Number of the pattern or, after the patterns, of the listing; first neuron, or place in the listing; neurons.
     bases : int64 array [tiles, entries]
         For runs, the element that each entry of the first neuron reads.
+    factors : int64 array [tiles, entries]
+        Weights of the entries of runs that have weights of their own, [tiles, 0] without such runs.
     begins : tuple of int
         Place in `bases` of the first entry of each term.
     """
@@ -94,6 +99,7 @@ class Tiles:
     first: Integers
     length: Integers
     bases: Integers
+    factors: Integers
     begins: tuple[int, ...]
 
     @property
@@ -126,23 +132,35 @@ def tiles_of(node: Node) -> Tiles:
     patterns: list[Pattern] = []
     pieces: list[Integers] = []
     in_run = np.zeros(node.size, np.bool_)
+
+    def add_runs(runs: Integers) -> None:
+        tiles = _cut(starts[runs], lengths[runs])
+        pieces.append(np.column_stack([np.full(len(tiles), len(patterns) - 1), tiles]))
+        for begin, length in zip(starts[runs].tolist(), lengths[runs].tolist(), strict=True):
+            in_run[begin : begin + length] = True
+
     for kind in _chosen(kinds[starts], lengths):
         runs = np.flatnonzero((kinds[starts] == kind) & (lengths >= SHORTEST))
         model = starts[runs[:1]]
         weights_of = tuple(tuple(weights.read(model)[1][:, 0].tolist()) for weights in terms)
         patterns.append(Pattern(weights_of, {name: int(values[model[0]]) for name, values in varying.items()}))
-        tiles = _cut(starts[runs], lengths[runs])
-        pieces.append(np.column_stack([np.full(len(tiles), len(patterns) - 1), tiles]))
-        for begin, length in zip(starts[runs].tolist(), lengths[runs].tolist(), strict=True):
-            in_run[begin : begin + length] = True
+        add_runs(runs)
+    others = np.flatnonzero((lengths >= SHORTEST) & ~in_run[starts])
+    if len(terms) and lengths[others].sum() >= LEAST_SHARE * node.size:
+        present = [weights.read(starts[others])[0] >= 0 for weights in terms]
+        masks, place, counts = np.unique(np.concatenate(present), axis=1, return_inverse=True, return_counts=True)
+        usual = int(counts.argmax())
+        rows = np.split(masks[:, usual], np.cumsum([len(each) for each in present])[:-1])
+        patterns.append(Pattern(tuple(tuple(None if each else 0 for each in row) for row in rows), {}))
+        add_runs(others[place.reshape(-1) == usual])
     listings = [_listing(terms, neurons) for neurons in _lists(terms, np.flatnonzero(~in_run))]
     for number, listing in enumerate(listings, len(patterns)):
         tiles = _cut(np.zeros(1, np.int64), np.array([listing.neurons.size], np.int64))
         pieces.append(np.column_stack([np.full(len(tiles), number), tiles]))
     table = np.concatenate([np.zeros((0, 3), np.int64), *pieces])
     kind_of, first, length_of = np.ascontiguousarray(table.T)
-    bases, begins = _bases(terms, kind_of, first, len(patterns))
-    return Tiles(same, tuple(patterns), tuple(listings), kind_of, first, length_of, bases, begins)
+    bases, factors, begins = _bases(terms, kind_of, first, patterns)
+    return Tiles(same, tuple(patterns), tuple(listings), kind_of, first, length_of, bases, factors, begins)
 
 
 def _cut(starts: Integers, lengths: Integers) -> Integers:
@@ -163,7 +181,7 @@ def _chosen(keys: Integers, lengths: Integers) -> list[int]:
     long = lengths >= SHORTEST
     kinds, place = np.unique(keys[long], return_inverse=True)
     totals = np.bincount(place, lengths[long], kinds.size)
-    least = lengths.sum() / 256
+    least = lengths.sum() * LEAST_SHARE
     order = np.argsort(-totals, kind="stable")[:MOST_PATTERNS]
     return [int(kinds[at]) for at in order if totals[at] >= least]
 
@@ -209,12 +227,16 @@ def _narrowed(values: Integers) -> NDArray[np.int32] | Integers:
     return values.astype(np.int32) if fits else values.astype(np.int64)
 
 
-def _bases(terms: list[Weights], kind: Integers, first: Integers, patterns: int) -> tuple[Integers, tuple[int, ...]]:
-    """Element that each entry of the first neuron of each run reads, and where the entries of each term begin."""
-    runs = np.flatnonzero(kind < patterns)
-    elements = [weights.read(first[runs])[0] for weights in terms]
-    begins = np.cumsum([0, *(len(each) for each in elements)])
-    bases = np.zeros((kind.size, int(begins[-1])), np.int64)
-    for each, begin in zip(elements, begins.tolist(), strict=False):
-        bases[runs, begin : begin + len(each)] = np.maximum(each, 0).T
-    return bases, tuple(begins[:-1].tolist())
+def _bases(
+    terms: list[Weights], kind: Integers, first: Integers, patterns: list[Pattern]
+) -> tuple[Integers, Integers, tuple[int, ...]]:
+    """Element that each entry of the first neuron of each run reads, its weight, and where each term begins."""
+    runs = np.flatnonzero(kind < len(patterns))
+    entries = [weights.read(first[runs]) for weights in terms]
+    begins = np.cumsum([0, *(len(elements) for elements, _ in entries)])
+    bases, factors = np.zeros((2, kind.size, int(begins[-1])), np.int64)
+    for (elements, weights), begin in zip(entries, begins.tolist(), strict=False):
+        bases[runs, begin : begin + len(elements)] = np.maximum(elements, 0).T
+        factors[runs, begin : begin + len(elements)] = weights.T
+    is_read = any(None in row for pattern in patterns for row in pattern.weights)
+    return bases, factors if is_read else factors[:, :0], tuple(begins[:-1].tolist())

@@ -252,6 +252,52 @@ class Repeating(Weights):
         ).row_sums()
 
 
+@dataclass(frozen=True, eq=False)
+class Renumbered(Weights):
+    """Weights of neurons in another order, or of elements with other numbers.
+
+    Attributes
+    ----------
+    neurons : int64 array [size] or None
+        Neuron of the weights at each new place; None for the same order.
+    elements : int64 array [elements] or None
+        New number of each element; None for the same numbers.
+    """
+
+    weights: Weights
+    neurons: Integers | None = None
+    elements: Integers | None = None
+
+    @property
+    def size(self) -> int:
+        """See `Weights`."""
+        return self.weights.size
+
+    def kinds(self) -> Integers:
+        """See `Weights`."""
+        kinds = self.weights.kinds()
+        return kinds if self.neurons is None else kinds[self.neurons]
+
+    def breaks(self) -> NDArray[np.bool_]:
+        """See `Weights`."""
+        elements, _ = self.read(np.arange(self.size, dtype=np.int64))
+        breaks = np.ones(self.size, np.bool_)
+        steps = elements[:, 1:] - elements[:, :-1]
+        breaks[1:] = ((steps != 1) & ((elements[:, 1:] >= 0) | (elements[:, :-1] >= 0))).any(axis=0)
+        return breaks
+
+    def read(self, neurons: Integers) -> tuple[Integers, Integers]:
+        """See `Weights`."""
+        elements, weights = self.weights.read(neurons if self.neurons is None else self.neurons[neurons])
+        if self.elements is None or not self.elements.size:
+            return elements, weights
+        return np.where(elements >= 0, self.elements[np.maximum(elements, 0)], -1), weights
+
+    def row_sums(self) -> tuple[Integers, Integers]:
+        """See `Weights`."""
+        return self.weights.row_sums()
+
+
 def part_of(weights: Weights, begin: int, end: int) -> Weights:
     """Weights of the neurons from `begin` to `end`."""
     if isinstance(weights, Columns):
