@@ -36,6 +36,7 @@ from pisnn_deploy.core.limits import (
     memory_limit,
     require_memory,
 )
+from pisnn_deploy.core.suggestions import did_you_mean
 from pisnn_deploy.core.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
@@ -107,6 +108,8 @@ class LazyGroup(click.Group):
         self, context: click.Context, words: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, and note the arguments typed after its name."""
+        if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+            context.fail(f"No such command {words[0]!r}{did_you_mean(words[0], COMMANDS)}.")
         name, command, rest = super().resolve_command(context, words)
         context.meta[REST] = tuple(rest)
         return name, command, rest

@@ -62,6 +62,25 @@ _CHOSEN: Mapping[Chosen, str] = {
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An artifact that could not be read.
+
+    Attributes
+    ----------
+    artifact : PurePath
+        As for `Outcome`.
+    place : PurePath
+        Path relative to the root of the repository; absolute outside of one.
+    message : str
+        What is wrong with the file, and what to do.
+    """
+
+    artifact: PurePath
+    place: PurePath
+    message: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The check of one artifact against one profile.
 

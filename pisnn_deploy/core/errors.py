@@ -71,15 +71,15 @@ class FileError(UsageError):
 
 
 class SeveralErrors(UsageError):
-    """All errors of one input.
+    """All errors of one input, or of one command.
 
     Parameters
     ----------
-    errors : sequence of UsageError
-        At least one.
+    errors : sequence of PisnnError
+        At least one, of which one is of wrong usage or input.
     """
 
-    def __init__(self, errors: Sequence[UsageError]) -> None:
+    def __init__(self, errors: Sequence[PisnnError]) -> None:
         super().__init__()
         self.args = (" / ".join(map(str, errors)),)
         self.errors = tuple(errors)

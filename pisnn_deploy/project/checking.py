@@ -101,7 +101,7 @@ class Selection:
     Attributes
     ----------
     select, ignore : str or None
-        Codes, such as ``PD001,PD102``: only these, and not these.
+        Codes or starts of codes, such as ``PD001,PD1``: only these, and not these.
     """
 
     select: str | None = None
@@ -114,7 +114,7 @@ class Selection:
         Raises
         ------
         UsageError
-            There is no rule of that code; ignoring it would silently check too much or too little.
+            No rule has a code like that; ignoring it would silently check too much or too little.
         """
         selected, ignored = _codes("select", self.select), _codes("ignore", self.ignore)
         return tuple(rule for rule in ALL_RULES if (not selected or rule.code in selected) and rule.code not in ignored)
@@ -199,6 +199,29 @@ def outcomes_of(
         yield Outcome(name, report, rules, growths, made_with, place)
 
 
+def rules_of(option: str, text: str) -> tuple[Rule, ...]:
+    """Rules that codes, or starts of codes such as ``PD1``, name.
+
+    Parameters
+    ----------
+    option : str
+        Where the codes come from, for messages.
+    text : str
+        Codes and starts of codes, separated by commas.
+
+    Raises
+    ------
+    UsageError
+        No rule's code starts like that.
+    """
+    starts = [code.strip().upper() for code in text.split(",")]
+    for start in starts:
+        if len(start) < len("PD") or not any(rule.code.startswith(start) for rule in ALL_RULES):
+            known = ", ".join(rule.code for rule in ALL_RULES)
+            raise UsageError(f"{option} {start!r}: no such rule; known are {known}")
+    return tuple(rule for rule in ALL_RULES if rule.code.startswith(tuple(starts)))
+
+
 def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Target, Chosen]]:
     """Profiles to check against: name or path, profile, and who named it."""
     for name in profiles:
@@ -211,12 +234,7 @@ def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tupl
 def _codes(option: str, text: str | None) -> frozenset[str]:
     if text is None:
         return frozenset()
-    known = [rule.code for rule in ALL_RULES]
-    codes = [code.strip().upper() for code in text.split(",")]
-    for code in codes:
-        if code not in known:
-            raise UsageError(f"`{option}` {code!r}: no such rule; known are {', '.join(known)}")
-    return frozenset(codes)
+    return frozenset(rule.code for rule in rules_of(f"`{option}`", text))
 
 
 def _filtered(report: Report, rules: Sequence[Rule]) -> Report:

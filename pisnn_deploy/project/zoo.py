@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.suggestions import did_you_mean
 
 _PACKAGE = "pisnn_deploy.models"
 _MODEL = "model.pt"
@@ -77,6 +78,7 @@ def _path(name: str, member: str) -> Iterator[Path]:
     # Looked up among the folders, so that no name can leave the zoo.
     if name not in {folder.name for folder in files(_PACKAGE).iterdir()} or not entry.is_file():
         known = f"{', '.join(names())}; its laws are {', '.join(laws())}"
-        raise UsageError(f"model {name!r}: no such file, and the zoo has only {known}")
+        hint = did_you_mean(name, [*names(), *laws()])
+        raise UsageError(f"model {name!r}{hint}: no such file, and the zoo has only {known}")
     with as_file(entry) as path:
         yield path

@@ -60,7 +60,12 @@ ELSEWHERE = {
         "--raster": "SimulationRun.raster",
         "--report": "SimulationRun.report",
     },
-    "check": {"--format": "checks.formats.FORMATS", "--output": "checks.formats.FORMATS"},
+    "check": {
+        "--format": "checks.formats.FORMATS",
+        "--output": "checks.formats.FORMATS",
+        "--fail-on": "checks.Finding",
+        "--explain": "checks.ALL_RULES",
+    },
 }
 """Options whose counterpart is no keyword of the function that is called like the command."""
 

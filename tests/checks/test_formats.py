@@ -18,7 +18,7 @@ from pisnn_deploy.checks.baseline import Growth
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.checks.formats.sarif import anchor
 from pisnn_deploy.checks.manual import manual
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.target import load_profile
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -72,6 +72,22 @@ def sarif_schema() -> jsonschema.Draft4Validator:
 @pytest.fixture(scope="module")
 def junit_schema() -> xmlschema.XMLSchema:
     return xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")
+
+
+@pytest.mark.parametrize("outcomes", [[], [outcome()]])
+@pytest.mark.parametrize("path", [ARTIFACT, HOSTILE])
+def test_files_that_could_not_be_read_validate(
+    outcomes: list[Outcome],
+    path: PurePosixPath,
+    sarif_schema: jsonschema.Draft4Validator,
+    junit_schema: xmlschema.XMLSchema,
+) -> None:
+    unread = [Unread(path, path, f"{path}: is a damaged artifact")]
+    sarif_schema.validate(json.loads(FORMATS["sarif"](outcomes, unread)))
+    junit_schema.validate(FORMATS["junit"](outcomes, unread))
+    assert len(json.loads(FORMATS["json"](outcomes, unread))["reports"]) == len(outcomes)
+    for form in ("github", "text"):
+        assert len(FORMATS[form](outcomes, unread).splitlines()) > len(FORMATS[form](outcomes, ()).splitlines())
 
 
 @pytest.mark.parametrize("outcomes", MANY)

@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from commands import COMMAND, run_command
 from models_under_test import compiled
 
+from pisnn_deploy.checks import ALL_RULES
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError, UsageError
@@ -117,6 +119,69 @@ def test_several_artifacts_in_one_call(folder: Path) -> None:
         "a.pisnn: does not fit loihi1; b.pisnn: does not fit loihi1"
     )
     assert "b.pisnn on loihi2: passes" in called("a.pisnn", "b.pisnn")[1]
+
+
+UNREAD = "bad.pisnn: is not an artifact; expected a .pisnn file written by compile"
+
+
+def test_all_files_are_checked_even_if_one_cannot_be_read(folder: Path) -> None:
+    (folder / "bad.pisnn").write_text("no artifact")
+    names = ("a.pisnn", "bad.pisnn", "b.pisnn")
+    code, said = called(*names, "--format", "json")
+    report = json.loads(said)
+    assert code == 2 and [each["artifact"] for each in report["reports"]] == ["a.pisnn", "b.pisnn"]
+    assert report["unread"] == [{"artifact": "bad.pisnn", "error": UNREAD}]
+    assert called(*names, "--format", "github")[1].endswith(f"::error file=bad.pisnn,title=unreadable::{UNREAD}\n")
+    suites = ElementTree.fromstring(called(*names, "--format", "junit")[1])
+    assert suites.attrib["errors"] == "1" and suites[-1].attrib["file"] == "bad.pisnn"
+    assert suites[-1][0][0].tag == "error" and suites[-1][0][0].text == UNREAD
+    run = json.loads(called(*names, "--format", "sarif")[1])["runs"][-1]
+    (invocation,) = run["invocations"]
+    assert not invocation["executionSuccessful"] and run["results"] == []
+    assert [each["message"]["text"] for each in invocation["toolExecutionNotifications"]] == [UNREAD]
+    assert called(*names, "--format", "text", "--output", "report")[0] == 2
+    assert (folder / "report").read_text().endswith(f"\nerror: {UNREAD}\n")
+    assert sentence(*names, "--profile", "loihi1") == (
+        f"{UNREAD} / a.pisnn: does not fit loihi1; b.pisnn: does not fit loihi1"
+    )
+
+
+def test_an_artifact_whose_profile_is_unknown_does_not_hide_the_others(folder: Path) -> None:
+    write_artifact(folder / "odd.pisnn", replace(compiled(cells=16), profile="odd"), {})
+    code, said = called("odd.pisnn", "a.pisnn", "--format", "json")
+    assert code == 2 and [each["artifact"] for each in json.loads(said)["reports"]] == ["a.pisnn"]
+    assert "odd.pisnn: was compiled for the profile 'odd'" in json.loads(said)["unread"][0]["error"]
+    assert called("odd.pisnn", "a.pisnn", "--profile", "loihi2", "-q")[0] == 0
+
+
+def test_rules_are_selected_by_the_start_of_their_codes(folder: Path) -> None:
+    left_out = json.loads(called("a.pisnn", "--select", "pd1,PD001", "--format", "json")[1])["rules_left_out"]
+    assert left_out and not any(code.startswith("PD1") or code == "PD001" for code in left_out)
+    left_out = json.loads(called("a.pisnn", "--ignore", "PD1", "--format", "json")[1])["rules_left_out"]
+    assert left_out and all(code.startswith("PD1") for code in left_out)
+    for unknown in ("PD9", "P", "", "PD1,,"):
+        assert "no such rule; known are PD001, " in sentence("a.pisnn", "--select", unknown)
+
+
+def test_warnings_fail_where_they_should(folder: Path) -> None:
+    compiling = ["compile", "heat1d", "-o", "wide.pisnn", "-q"]
+    assert CliRunner().invoke(group, compiling).exit_code == 0
+    assert called("wide.pisnn", "-q")[0] == called("wide.pisnn", "--fail-on", "error", "-q")[0] == 0
+    assert sentence("wide.pisnn", "--fail-on", "warning") == (
+        "wide.pisnn: fits loihi2, with 1 warning (--fail-on warning)"
+    )
+    assert called("wide.pisnn", "--fail-on", "warning", "--ignore", "PD007", "-q")[0] == 0
+    assert called("a.pisnn", "--profile", "loihi1", "--fail-on", "warning", "-q")[0] == 1
+
+
+def test_a_rule_is_explained_without_an_artifact(folder: Path) -> None:
+    code, said = called("--explain", "pd007")
+    (rule,) = (rule for rule in ALL_RULES if rule.code == "PD007")
+    assert code == 0 and said.startswith("PD007 accumulator-width\n\n")
+    assert " ".join(said.split()).endswith(f"How to fix: {rule.fix}")
+    assert max(map(len, said.splitlines())) <= 80
+    assert called("--explain", "PD3")[1].count("How to fix: ") == 5
+    assert sentence("--explain", "PD9").startswith("--explain 'PD9': no such rule; known are PD001, ")
 
 
 def on_a_terminal(**environment: str) -> bytes:

@@ -336,6 +336,14 @@ def test_resuming_needs_to_know_what(tmp_path: Path) -> None:
     assert call("simulate", "heat1d", "--backend", "fast", "--resume", folder=tmp_path) == Ended(2, "", message)
 
 
+def test_names_that_are_nearly_right_get_a_suggestion() -> None:
+    assert call("simulat").errors.endswith("Error: No such command 'simulat' (did you mean 'simulate'?).\n")
+    assert call("frobnicate").errors.endswith("Error: No such command 'frobnicate'.\n")
+    refused = call("compile", "heat1e")
+    assert refused.code == 2
+    assert refused.errors.startswith("error: model 'heat1e' (did you mean 'heat1d'?): no such file, and the zoo has")
+
+
 def test_the_table_of_a_run_names_the_files_it_wrote(artifact: Path, tmp_path: Path) -> None:
     files = ("--save", "a.npz", "--plot", "a.png", "--report", "a.html")
     done = call("simulate", artifact, "--backend", "fast", "--steps", 2, *files, folder=tmp_path)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from pisnn_deploy.checks.formats.github import github
 from pisnn_deploy.checks.formats.json_report import json_report
 from pisnn_deploy.checks.formats.junit import junit
 from pisnn_deploy.checks.formats.sarif import sarif
 from pisnn_deploy.checks.formats.text import text
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 
-FORMATS: Mapping[str, Callable[[Sequence[Outcome]], str]] = {
+
+class Writer(Protocol):
+    """Writes outcomes, and files that could not be read; the text is empty or ends with a line break."""
+
+    def __call__(self, outcomes: Sequence[Outcome], unread: Sequence[Unread] = ()) -> str:
+        """Write a report."""
+
+
+FORMATS: Mapping[str, Writer] = {
     "text": text,
     "json": json_report,
     "junit": junit,
     "sarif": sarif,
     "github": github,
 }
-"""Writer by name for ``--format``; its text is empty or ends with a line break."""
+"""Writer by name for ``--format``."""
 
 __all__ = ["FORMATS"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.core.printable import printable, without_commands
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def github(outcomes: Sequence[Outcome]) -> str:
-    """Write a command per finding, and a log line with the artifact and the inputs of the check."""
-    return "".join(f"{line}\n" for outcome in outcomes for line in _lines(outcome))
+def github(outcomes: Sequence[Outcome], unread: Sequence[Unread] = ()) -> str:
+    """Write a command per finding and unreadable file, and a log line with the artifact and the inputs of the check."""
+    lines = [line for outcome in outcomes for line in _lines(outcome)]
+    lines += [_command("error", file.place.as_posix(), "unreadable", printable(file.message)) for file in unread]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

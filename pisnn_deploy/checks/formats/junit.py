@@ -6,23 +6,28 @@ It has no times, so equal outcomes give equal bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from xml.etree import ElementTree
 
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import Rule
 from pisnn_deploy.core.printable import printable, printable_lines
 
+UNREADABLE = "unreadable"
+"""Name of the suite of a file that could not be read."""
 
-def junit(outcomes: Sequence[Outcome]) -> str:
+
+def junit(outcomes: Sequence[Outcome], unread: Sequence[Unread] = ()) -> str:
     """Write a test suite per profile and a test case per rule.
 
     Returns
     -------
     str
-        XML in which errors are failures, warnings are in ``system-out``, and unchecked rules are skipped.
+        XML in which errors are failures, files that could not be read are errors, warnings are in ``system-out``, and
+        unchecked rules are skipped.
     """
-    suites = [_suite(outcome) for outcome in outcomes]
+    suites = [*map(_suite, outcomes), *map(_unread, unread)]
     totals = {key: str(sum(int(suite.attrib[key]) for suite in suites)) for key in ("tests", "failures", "errors")}
     root = ElementTree.Element("testsuites", {"name": "pisnn-deploy check", **totals})
     root.extend(suites)
@@ -33,9 +38,7 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 
 def _suite(outcome: Outcome) -> ElementTree.Element:
     profile = outcome.report.profile
-    place = outcome.place.relative_to(outcome.place.anchor).with_suffix("")
-    # Readers split packages at dots and merge tests of equal names.
-    classname = ".".join(part.replace(".", "_") for part in (profile, *place.parts))
+    classname = _classname(profile, outcome.place)
     cases = [_case(classname, rule, outcome.of_rule(rule)) for rule in outcome.rules]
     if outcome.growths is not None:
         growth = _element("testcase", classname=classname, name="resource-growth")
@@ -57,6 +60,21 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
     for key, value in outcome.rows():
         properties.append(_element("property", name=key, value=value))
     suite.extend([properties, *cases])
+    return suite
+
+
+def _classname(suite: str, path: PurePath) -> str:
+    place = path.relative_to(path.anchor).with_suffix("")
+    # Readers split packages at dots and merge tests of equal names.
+    return ".".join(part.replace(".", "_") for part in (suite, *place.parts))
+
+
+def _unread(file: Unread) -> ElementTree.Element:
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    suite = _element("testsuite", name=UNREADABLE, **counts, file=file.place.as_posix())
+    case = _element("testcase", classname=_classname(UNREADABLE, file.place), name="readable")
+    case.append(_element("error", file.message, message=file.message, type=UNREADABLE))
+    suite.append(case)
     return suite
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from pisnn_deploy import __version__
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import GRAPH, Rule
 from pisnn_deploy.core.printable import json_text
@@ -28,10 +28,12 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 _FINGERPRINT = "pisnnDeployFinding/v1"
 
 
-def sarif(outcomes: Sequence[Outcome]) -> str:
-    """Write a run per profile."""
+def sarif(outcomes: Sequence[Outcome], unread: Sequence[Unread] = ()) -> str:
+    """Write a run per profile, and one for the files that could not be read."""
     targets = dict.fromkeys(outcome.target for outcome in outcomes)
     runs = [_run(target[0], [outcome for outcome in outcomes if outcome.target == target]) for target in targets]
+    if unread:
+        runs.append(_failed_run(unread))
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}) + "\n"
 
 
@@ -69,6 +71,24 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
             **({"rulesLeftOut": list(left_out)} if left_out else {}),
         },
         "results": results,
+    }
+
+
+def _failed_run(unread: Sequence[Unread]) -> dict[str, Any]:
+    """A run without results, because nothing was checked: each file is an error of the tool's execution."""
+    notifications = [
+        {
+            "level": "error",
+            "message": {"text": file.message},
+            "locations": [_location(file.place, {"name": GRAPH, "kind": GRAPH})],
+        }
+        for file in unread
+    ]
+    return {
+        "tool": {"driver": {"name": "pisnn-deploy", "semanticVersion": __version__, "rules": []}},
+        "automationDetails": {"id": "pisnn-deploy/check/unreadable/"},
+        "invocations": [{"executionSuccessful": False, "toolExecutionNotifications": notifications}],
+        "results": [],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.baseline import amount
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.checks.report import Report
 from pisnn_deploy.core.printable import printable, without_commands
 from pisnn_deploy.estimates.estimate import Estimate
@@ -17,9 +17,10 @@ _NOT_LISTED = ("synaptic_memory_words", "input_axons", "output_axons")
 """Counts of which a table shows only the use."""
 
 
-def text(outcomes: Sequence[Outcome]) -> str:
-    """Write verdict, resources, findings and growth of each outcome."""
-    lines = ("".join(f"{printable(line)}\n" for line in _lines(outcome)) for outcome in outcomes)
+def text(outcomes: Sequence[Outcome], unread: Sequence[Unread] = ()) -> str:
+    """Write verdict, resources, findings and growth of each outcome, and a line for each unreadable file."""
+    blocks = [[*_lines(outcome)] for outcome in outcomes] + [[f"error: {file.message}"] for file in unread]
+    lines = ("".join(f"{printable(line)}\n" for line in block) for block in blocks)
     return without_commands("\n".join(lines))
 
 
