@@ -35,6 +35,7 @@ def result_rows(
     rows: list[Row] = [
         ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
+        ("time", f"{result['time']:.6g}, in PDE steps of {result['time_step']:.6g}"),
         *_balances(run),
         *_ledgers(graph, run),
         ("violations", _violations(result)),

@@ -275,6 +275,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "neurons": graph.neurons,
         "synapses": sum(synapse.entries for synapse in graph.synapses),
         "period": graph.period,
+        "time_step": graph.time_step,
         "coding": graph.coding,
         "binary": _lines(graph),
         "processes": provenance["options"].get("processes", "c-lif"),
@@ -318,10 +319,6 @@ def _lines(graph: IntegerGraph) -> dict[str, int]:
 def _spikes(graph: IntegerGraph) -> str:
     lines = ", ".join(f"{count} lines of each {name}" for name, count in _lines(graph).items())
     return f"binary: {lines}" if lines else "graded"
-
-
-def _time_steps(graph: IntegerGraph) -> str:
-    return counted(graph.period or 1, "time step")
 
 
 def _limiter(graph: IntegerGraph) -> list[Row]:
@@ -372,7 +369,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         ("processes", _PROCESSES[provenance["options"].get("processes", "c-lif")]),
         *mesh_rows.fluxes(graph),
         *_frozen_row(graph),
-        ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
+        ("schedule", f"{counted(graph.period or 1, 'time step')} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),
         *_limiter(graph),
         ("quantum", _quantum(graph)),

@@ -45,6 +45,12 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
     help="Number of PDE steps (default: to the problem's final time; with --materials at most 1000).",
 )
 @click.option(
+    "--time",
+    type=float,
+    metavar="T",
+    help="Physical time to reach, instead of --steps: the run ends with the first PDE step at or after it.",
+)
+@click.option(
     "--domains",
     type=click.IntRange(2, MOST_DOMAINS),
     help="Split the grid into this many domains, each on a worker of a Dask cluster (needs --backend fast).",
@@ -123,6 +129,7 @@ def command(
       pisnn-deploy simulate
       pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png --report run.html
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
+      pisnn-deploy simulate heat.pisnn --time 2.5
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
       pisnn-deploy simulate heat.pisnn --probe flux:0-31 --probe membrane:0-31 --save run.npz --raster spikes.png

@@ -53,6 +53,30 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
     return round(steps)
 
 
+def steps_to_time(graph: IntegerGraph, time: float) -> int:
+    """PDE steps to the first one at or after a physical time.
+
+    A time that is a multiple of the time step but for the rounding of float64 takes no step more.
+
+    Parameters
+    ----------
+    time : float
+        At least 0, in the unit of the model.
+
+    Raises
+    ------
+    UsageError
+        There are too many for any run.
+    """
+    steps = time / graph.time_step
+    if not steps <= MOST_STEPS:
+        raise UsageError(
+            f"`time` {time:g}: is {steps:.3g} PDE steps of {graph.time_step:g} away, more than {MOST_STEPS}"
+        )
+    nearest = round(steps)
+    return nearest if math.isclose(steps, nearest, rel_tol=1e-12) else math.ceil(steps)
+
+
 def named_start(graph: IntegerGraph, name: str) -> Field:
     """Cell averages of an initial condition of the problem, float64 [cells].
 

@@ -43,6 +43,8 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
         "steps": run.steps,
         "time_steps": run.time_steps,
         "period": graph.period,
+        "time": run.steps * graph.time_step,
+        "time_step": graph.time_step,
         "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
         "mass": run.verdict.balances[0].figures() if len(run.verdict.balances) == 1 else None,
         "balances": [{"fields": balance.fields, **balance.figures()} for balance in run.verdict.balances],

@@ -33,6 +33,7 @@ class SimulateKeywords(TypedDict, total=False):
     """Keywords of a run besides start and length: the options of ``simulate`` by name."""
 
     backend: str | None
+    time: float | None
     every: int | None
     timeout: float
     everything: bool
@@ -60,6 +61,8 @@ class Length:
     ----------
     steps : int or None
         Number of PDE steps (default: to the problem's final time).
+    time : float or None
+        Physical time to reach, in the unit of the model: the run ends with the first PDE step at or after it.
     initial : str, Path, float64 array of the mesh's shape, mapping of str to such arrays, or None
         A named initial condition, a .npy file, cell averages, or those of each field; the problem's own if None. Arrays
         and files of several fields have one axis more, before those of the mesh.
@@ -75,6 +78,7 @@ class Length:
     """
 
     steps: int | None = None
+    time: float | None = None
     initial: Start = None
     every: int | None = None
     everything: bool = False
@@ -96,6 +100,10 @@ class Length:
             raise UsageError(f"`timeout` {self.timeout}: expected a positive number of seconds")
         if self.steps is not None and not 0 <= self.steps <= MOST_STEPS:
             raise UsageError(f"`steps` {self.steps}: expected 0 to {MOST_STEPS}")
+        if self.time is not None and self.steps is not None:
+            raise UsageError("`time`: excludes `steps`; give one of them")
+        if self.time is not None and not (math.isfinite(self.time) and self.time >= 0):
+            raise UsageError(f"`time` {self.time}: expected a finite number, at least 0")
         if self.every is not None and not 1 <= self.every <= MOST_STEPS:
             raise UsageError(f"`every` {self.every}: expected 1 to {MOST_STEPS}")
 

@@ -35,6 +35,7 @@ from pisnn_deploy.project.own_problem import (
     reference_of,
     relative_reference_error,
     steps_to_horizon,
+    steps_to_time,
 )
 from pisnn_deploy.project.saved_trace import trace_arrays
 from pisnn_deploy.project.simulate_request import Division, SimulateRequest, Start
@@ -242,7 +243,9 @@ def _cell_averages(graph: IntegerGraph, initial: ArrayLike | Mapping[str, ArrayL
 def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
     """Options of a run whose rows fit in memory or on disk."""
     length, save, divided = request.length, request.trace.path, request.division.domains is not None
-    steps = steps_to_horizon(graph) if length.steps is None else length.steps
+    steps = length.steps
+    if steps is None:
+        steps = steps_to_horizon(graph) if length.time is None else steps_to_time(graph, length.time)
     everything = length.everything and save is None and not divided  # recordings and domains do not keep them
     probes = probes_of(graph, length.probe_texts)
     bytes_of_row = row_bytes(graph, everything=everything, probes=probes)

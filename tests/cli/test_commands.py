@@ -344,6 +344,22 @@ def test_names_that_are_nearly_right_get_a_suggestion() -> None:
     assert refused.errors.startswith("error: model 'heat1e' (did you mean 'heat1d'?): no such file, and the zoo has")
 
 
+def test_a_run_goes_to_a_physical_time(artifact: Path, tmp_path: Path) -> None:
+    made = json.loads(call("compile", "heat1d", "--mesh", 32, "-o", tmp_path / "a.pisnn", "--json").output)
+    step = made["time_step"]
+    found = json.loads(call("simulate", artifact, "--backend", "fast", "--time", 2.5 * step, "--json").output)
+    assert (found["steps"], found["time"], found["time_step"]) == (3, 3 * step, step) and step > 0
+    shown = call("simulate", artifact, "--backend", "fast", "--steps", 2).output
+    (row,) = (line for line in shown.splitlines() if line.startswith("│ time "))
+    assert f"{2 * step:.6g}, in PDE steps of {step:.6g}" in row
+    for words, message in (
+        (("--time", 1, "--steps", 2), "--time: excludes --steps; give one of them"),
+        (("--time", -1), "--time -1.0: expected a finite number, at least 0"),
+        (("--time", "nan"), "--time nan: expected a finite number, at least 0"),
+    ):
+        assert call("simulate", artifact, *words) == Ended(2, "", f"error: {message}\n")
+
+
 def test_the_table_of_a_run_names_the_files_it_wrote(artifact: Path, tmp_path: Path) -> None:
     files = ("--save", "a.npz", "--plot", "a.png", "--report", "a.html")
     done = call("simulate", artifact, "--backend", "fast", "--steps", 2, *files, folder=tmp_path)

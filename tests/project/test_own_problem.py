@@ -12,7 +12,14 @@ from reference_runs import reference_run
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
+from pisnn_deploy.project.own_problem import (
+    admitted_mass,
+    named_start,
+    random_start,
+    reference_of,
+    steps_to_horizon,
+    steps_to_time,
+)
 from pisnn_deploy.runs import RunOptions
 
 GRAPHS = {
@@ -34,6 +41,17 @@ def test_random_starts_are_admitted_and_differ(name: str) -> None:
         assert not any(np.array_equal(mass, other) for other in masses[:seed])
         run = reference_run(graph, mass, RunOptions(40, every=40))
         assert run.conserved, run.failure
+
+
+def test_a_time_is_reached_by_the_first_step_at_or_after_it() -> None:
+    graph = compiled(cells=16)
+    step = graph.time_step
+    counts = {0.0: 0, step: 1, 0.5 * step: 1, 1.001 * step: 2, 3 * step: 3, 7 * step: 7, 1e6 * step: 10**6}
+    assert {time: steps_to_time(graph, time) for time in counts} == counts
+    for number in (*range(1000), 10**9 + 7):
+        assert steps_to_time(graph, number * step) == number
+    with pytest.raises(UsageError, match=r"^`time` 1e\+300: is .* PDE steps of .* away, more than "):
+        steps_to_time(graph, 1e300)
 
 
 def rough(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
