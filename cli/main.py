@@ -65,6 +65,8 @@ REST = "pisnn-deploy words"
 UNUSABLE = 2
 INTERRUPTS = Interrupts()
 OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+SHOWN_NAME = 40
+"""Characters that a message shows of a name that is too long."""
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
@@ -266,11 +268,13 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _lack(error: BaseException) -> str:
-    """The message for a lack of memory, open files or disk space; empty for other errors."""
+    """The message for a lack of memory, open files or disk space, or a long name; empty for other errors."""
     if is_lack_of_memory(error):
         return "memory ran out; choose a coarser --mesh, or allow the process more"
     if is_lack_of_files(error):
         return "too many files are open at once; allow the process more (ulimit -n)"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{str(error.filename)[:SHOWN_NAME]}...: the name is too long for a file"
     if isinstance(error, OSError) and error.errno in OUTPUT_FULL and error.filename is None:
         return f"output cannot be written ({error.strerror})"
     limit = memory_limit()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from pisnn_deploy.core.errors import shortened
 from pisnn_deploy.core.printable import printable, printable_lines, without_commands
 
 _FIELD = re.compile(r"`([a-z_]+)`")
@@ -59,4 +60,4 @@ def show_wrong_usage(error: click.ClickException) -> None:
     buffer = io.StringIO()
     error.show(buffer)
     click.echo(buffer.getvalue().partition(_LABEL)[0], err=True, nl=False)
-    print_message(f"{_LABEL}{error.format_message()}")
+    print_message(shortened(f"{_LABEL}{printable(error.format_message())}"))

@@ -31,7 +31,7 @@ class PisnnError(Exception):
     exit_code = 2
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(_shortened(printable(message)))
+        super().__init__(shortened(printable(message)))
 
     @property
     def parts(self) -> tuple[PisnnError, ...]:
@@ -224,7 +224,8 @@ class InvariantViolation(CheckError):
         return type(self), (self.kind, self.population, self.index, self.step, self.expected, self.found)
 
 
-def _shortened(line: str) -> str:
+def shortened(line: str) -> str:
+    """A line without its middle if it is longer than `LONGEST_LINE`."""
     if len(line) <= LONGEST_LINE:
         return line
     end = LONGEST_LINE // 4

@@ -344,6 +344,17 @@ def test_names_that_are_nearly_right_get_a_suggestion() -> None:
     assert refused.errors.startswith("error: model 'heat1e' (did you mean 'heat1d'?): no such file, and the zoo has")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("compile", "{}"), ("simulate", "{}"), ("simulate", "--backend", "{}"), ("check", "{}"), ("{}",), ("law", "{}")],
+    ids=" ".join,
+)
+def test_names_that_are_far_too_long_are_one_short_message(words: Sequence[str], tmp_path: Path) -> None:
+    refused = call(*(word.format("x" * 6000) for word in words), folder=tmp_path)
+    assert refused.code == 2 and len(refused.errors.splitlines()[-1]) <= 2100
+    assert len(refused.errors) < 2500
+
+
 def test_a_run_goes_to_a_physical_time(artifact: Path, tmp_path: Path) -> None:
     made = json.loads(call("compile", "heat1d", "--mesh", 32, "-o", tmp_path / "a.pisnn", "--json").output)
     step = made["time_step"]
