@@ -15,6 +15,7 @@ from pisnn_deploy.checks.formats.text import comparison_rows, estimate_rows, gro
 from pisnn_deploy.checks.outcome import Outcome, Unread
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import print_table, print_text
+from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.cli.options import HELP, QUIET
 from pisnn_deploy.cli.repository import in_repository
 from pisnn_deploy.core.errors import CheckError, SeveralErrors, UsageError
@@ -146,7 +147,9 @@ def command(
         read.append(artifact)
         place = in_repository(artifact, Path.cwd())
         outcomes += outcomes_of(request, content.graph, _below_here(artifact), place, content.altered)
-    unread = [Unread(_below_here(path), in_repository(path, Path.cwd()), str(error)) for path, error in failed]
+    unread = [
+        Unread(_below_here(path), in_repository(path, Path.cwd()), with_options(str(error))) for path, error in failed
+    ]
     report = FORMATS[form](outcomes, unread)
     if output is not None:
         write_whole(output, report.encode())
