@@ -28,7 +28,8 @@ from pisnn_deploy.runs.kernels.machine import FOLDER, kernel_folder
 from pisnn_deploy.runs.kernels.network import Node, Source
 from pisnn_deploy.runs.kernels.schedule import schedule_of
 from pisnn_deploy.runs.kernels.tiles import Tiles, tiles_of
-from pisnn_deploy.runs.kernels.weights import Weights, weights_into
+from pisnn_deploy.runs.kernels.weights import Weights
+from pisnn_deploy.runs.kernels.wiring import weights_into
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "ring": lambda: compiled(cells=24),

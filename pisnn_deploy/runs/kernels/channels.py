@@ -27,7 +27,7 @@ from pisnn_deploy.runs.kernels.ir import LONG, WORD, Value, number
 from pisnn_deploy.runs.kernels.network import PACKETS, QUANTA, Node, Part, Source, Term, reach
 from pisnn_deploy.runs.kernels.steps import FLAG_FLUX, FLAG_RANGE, FLAG_WIDTH
 from pisnn_deploy.runs.kernels.turns import Turn
-from pisnn_deploy.runs.kernels.weights import at_ends
+from pisnn_deploy.runs.kernels.wiring import at_ends
 
 
 def asking_node(draft: Draft, name: str, asking: Asking) -> Node:

@@ -23,7 +23,8 @@ from pisnn_deploy.runs.kernels.network import (
 )
 from pisnn_deploy.runs.kernels.steps import FLAG_WIDTH
 from pisnn_deploy.runs.kernels.turns import Turn
-from pisnn_deploy.runs.kernels.weights import Renumbered, Weights, joined, weights_into
+from pisnn_deploy.runs.kernels.weights import Renumbered, Weights, joined
+from pisnn_deploy.runs.kernels.wiring import weights_into
 from pisnn_deploy.runs.kernels.words import Words, stored_width
 
 UNLIMITED = 1 << 62

@@ -14,7 +14,8 @@ from pisnn_deploy.runs.kernels.ir import LONG, WORD
 from pisnn_deploy.runs.kernels.network import Buffer, Node, Part, Source, Sum, Term
 from pisnn_deploy.runs.kernels.steps import FLAG_LOCAL, FLAG_RANGE, FLAG_WIDTH
 from pisnn_deploy.runs.kernels.turns import Turn
-from pisnn_deploy.runs.kernels.weights import Columns, Weights, into_ends, part_of, weights_into
+from pisnn_deploy.runs.kernels.weights import Columns, Weights, part_of
+from pisnn_deploy.runs.kernels.wiring import into_ends, weights_into
 from pisnn_deploy.runs.kernels.words import width_of
 
 

@@ -19,7 +19,8 @@ from pisnn_deploy.runs.kernels.ir import WORD, Value, number
 from pisnn_deploy.runs.kernels.network import Node, Part, Source, Sum, Term
 from pisnn_deploy.runs.kernels.steps import FLAG_FLUX
 from pisnn_deploy.runs.kernels.turns import Turn
-from pisnn_deploy.runs.kernels.weights import Columns, Weights, at_ends, into_ends
+from pisnn_deploy.runs.kernels.weights import Columns, Weights
+from pisnn_deploy.runs.kernels.wiring import at_ends, into_ends
 from pisnn_deploy.runs.kernels.words import Words
 
 ASKS = ("forward", "backward", "low")
