@@ -85,7 +85,7 @@ def test_the_burgers_network_has_the_flux_of_its_law() -> None:
 def test_a_mesh_is_for_recipes_of_laws() -> None:
     with pytest.raises(UsageError, match=r"only a recipe with a section law is shown on a `mesh`$"):
         understood("heat1d", "64")
-    with pytest.raises(UsageError, match=r"^model 'heat9d': no such file, and the zoo has only "):
+    with pytest.raises(UsageError, match=r"^model 'heat9d' \(did you mean 'heat3d'\?\): no such file, and "):
         understood("heat9d")
 
 
