@@ -289,7 +289,7 @@ def _recorded(
         "start": hashlib.sha256(mass.tobytes()).hexdigest(),
         "steps": options.steps,
         "every": options.every,
-        "probe": [probe.text for probe in options.probes],
+        **({"probe": [probe.text for probe in options.probes]} if options.probes else {}),
     }
     assert request.trace.path is not None
     folder, resume = _recording_of(request.trace.path), request.trace.resume

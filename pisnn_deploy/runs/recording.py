@@ -72,9 +72,8 @@ class Recording:
             return None
         snapshot = read_snapshot(self._snapshot, self.graph)
         if snapshot.identity != self.identity:
-            wrong = next(
-                (key for key in self.identity if snapshot.identity.get(key) != self.identity[key]), "description"
-            )
+            keys = (*self.identity, *snapshot.identity)
+            wrong = next((key for key in keys if snapshot.identity.get(key) != self.identity.get(key)), "description")
             raise FileError(self.folder, f"records another run, with a different value of {wrong}", remedy=REMEDY)
         rows = snapshot.rows
         for name in self._parts:

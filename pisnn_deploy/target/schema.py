@@ -112,8 +112,8 @@ class Chip(Section):
     embedded_processors: Limit
     """Embedded processors of a chip."""
     cores_per_router: Limit
-    """Cores that share a router (a tile); null if the network of routers is unknown. For information only: no rule or
-    estimate uses it."""
+    """Cores that share a router (a tile); null if the network of routers is unknown. `export --to sanafe` uses
+    it."""
     router_columns: Limit
     """Routers in each row of a chip, from west to east."""
     router_rows: Limit

@@ -126,9 +126,13 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_a_bad_plan_is_one_sentence_that_names_the_field(text: str, message: str, tmp_path: Path) -> None:
-    from pisnn_deploy.target.inheritance import names
+    from pisnn_deploy.target.inheritance import board_names, names
 
-    names_of = {"zoo": ", ".join((*zoo.names(), *zoo.laws())), "profiles": ", ".join(names()), "folder": tmp_path}
+    names_of = {
+        "zoo": ", ".join((*zoo.names(), *zoo.laws())),
+        "profiles": ", ".join((*names(), *board_names())),
+        "folder": tmp_path,
+    }
     with pytest.raises(FileError, match=f"^{re.escape(f'{tmp_path}/plan.yaml: ' + message.format(**names_of))}$"):
         planned(tmp_path, text)
 

@@ -341,4 +341,4 @@ def test_figures_that_nothing_reads_are_marked_as_information() -> None:
     }
     assert unread == marked
     listed = (Path(__file__).parents[2] / "docs" / "reference" / "profiles.md").read_text()
-    assert len(marked) == 7 and all(f"`{key}`" in listed for key in marked)
+    assert len(marked) == 6 and all(f"`{key}`" in listed for key in marked)

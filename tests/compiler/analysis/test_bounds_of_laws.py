@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from graphs_by_hand import of_a_law, reaction, runnable_graph, sink, two_fields
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from law_recipes import recipe, shallow_water, traffic
 
 from pisnn_deploy.compiler.construct import construct
 from pisnn_deploy.compiler.passes.bound import Bounds
+from pisnn_deploy.core.errors import DoesNotFit
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding, Integers
 from pisnn_deploy.graph.semantics import Semantics
@@ -99,7 +100,10 @@ def assert_within_bounds(
 @settings(deadline=None, max_examples=25)
 def test_random_graphs_stay_within_their_bounds(seed: int, coding: Coding, reach: int) -> None:
     graph = of_a_law(runnable_graph(seed), -reach, reach)
-    graph = GENEROUS(replace(graph, coding=coding, period=1 + max(graph.depths.values())))
+    try:
+        graph = GENEROUS(replace(graph, coding=coding, period=1 + max(graph.depths.values())))
+    except DoesNotFit:  # products of products may need more bits than any target has
+        assume(False)
     rng = np.random.default_rng(seed)
     for _ in range(4):
         assert_within_bounds(graph, rng)
