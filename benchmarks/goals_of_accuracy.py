@@ -32,7 +32,7 @@ from pisnn_deploy.runs import RunOptions, run_graph
 PAGE = PAGES / "goals_of_accuracy.md"
 FOLDER = BUILD / "accuracy"
 Row = dict[str, Any]
-"""Of one goal: ``goal``, ``reached`` (the figure), ``met`` and ``command``."""
+"""A goal and what became of it: its text, the figure reached, whether it is met, and the command that shows it."""
 
 
 def goal(text: str, figure: str, met: bool, command: str) -> Row:

@@ -177,9 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     jobs = [job for job in JOBS if not asked.kept or file_of(*job).exists()]
     with multiprocessing.Pool(asked.processes) as pool:
-        found = pool.starmap(kept, jobs, chunksize=1)
+        judged = pool.starmap(kept, jobs, chunksize=1)
     verdicts: dict[str, list[Verdict]] = {name: [] for name in ARTIFACTS}
-    for (name, _, _), some in zip(jobs, found, strict=True):
+    for (name, _, _), some in zip(jobs, judged, strict=True):
         verdicts[name] += some
     publish(PAGE, page(verdicts), dry_run=asked.dry_run)
 

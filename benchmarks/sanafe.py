@@ -43,22 +43,22 @@ def row(python: str, name: str) -> tuple[str, str]:
         artifact = pd.compile("heat1d", **CASES[name])
         facts = artifact.export("sanafe", Path(folder, "out"), steps=STEPS)
         subprocess.run([python, "-c", PROGRAM], cwd=Path(folder, "out"), check=True, stdout=subprocess.DEVNULL)
-        found = json.loads(Path(folder, "out", "result.json").read_text())
+        counts = json.loads(Path(folder, "out", "result.json").read_text())
     assert artifact.graph.placement is not None
-    is_equal = (found["neurons_fired"], found["spikes"]) == (facts["spikes"], facts["synaptic_operations"])
+    is_equal = (counts["neurons_fired"], counts["spikes"]) == (facts["spikes"], facts["synaptic_operations"])
     cells = (
         name,
         f"{artifact.graph.placement.cores}",
         f"{facts['spikes']:,}",
-        f"{found['neurons_fired']:,}",
+        f"{counts['neurons_fired']:,}",
         f"{facts['synaptic_operations']:,}",
-        f"{found['spikes']:,}",
+        f"{counts['spikes']:,}",
         "yes" if is_equal else "no",
-        f"{found['packets_sent']:,}",
-        f"{found['sim_time'] / STEPS * 1e6:.3g}",
-        f"{found['energy'] / STEPS * 1e9:.3g}",
+        f"{counts['packets_sent']:,}",
+        f"{counts['sim_time'] / STEPS * 1e6:.3g}",
+        f"{counts['energy'] / STEPS * 1e9:.3g}",
     )
-    return f"| {' | '.join(cells)} |", str(found["version"])
+    return f"| {' | '.join(cells)} |", str(counts["version"])
 
 
 def main() -> None:

@@ -36,13 +36,13 @@ def synthesised(files: Mapping[str, bytes], profile: str) -> dict[str, int | flo
             return None
         listed = re.findall(r"^ +(\S+) +(\d+)$", (folder / "stat").read_text().split("design hierarchy")[-1], re.M)
         counts = {cell: int(count) for cell, count in listed}
-        found: dict[str, int | float] = {
+        figures: dict[str, int | float] = {
             "cells": sum(LUT_BITS.get(cell, 0) * count for cell, count in counts.items()),
             "registers": sum(count for cell, count in counts.items() if re.match("SB_DFF|TRELLIS_FF", cell)),
             "memories": sum(counts.get(cell, 0) for cell in MEMORIES),
             "multipliers": sum(counts.get(cell, 0) for cell in MULTIPLIERS),
         }
-        return found | _routed(folder) if profile == "ice40-up5k" else found
+        return figures | _routed(folder) if profile == "ice40-up5k" else figures
 
 
 def _routed(folder: Path) -> dict[str, int | float]:

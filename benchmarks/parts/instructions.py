@@ -106,11 +106,11 @@ class Machine:
     def listing(self, program: Path) -> dict[int, Instruction]:
         """Instructions of a program by address."""
         text = _output(f"{self.tools}objdump", "-d", "--no-show-raw-insn", str(program))
-        found = [(int(at, 16), name, operands.strip()) for at, name, operands in _LINE.findall(text)]
-        ends = [*(at for at, *_ in found[1:]), 0]
+        instructions = [(int(at, 16), name, operands.strip()) for at, name, operands in _LINE.findall(text)]
+        ends = [*(at for at, *_ in instructions[1:]), 0]
         return {
             at: Instruction(re.sub(r"\.[wn]$", "", name), operands, min(max(end - at, 2), 4), at)
-            for (at, name, operands), end in zip(found, ends, strict=True)
+            for (at, name, operands), end in zip(instructions, ends, strict=True)
         }
 
 

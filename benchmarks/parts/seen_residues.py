@@ -43,7 +43,7 @@ SEARCHED: tuple[tuple[str, float | None], ...] = (
 MATERIAL_COLUMNS = ("conductivities", "error of float fluxes", "unseen", "seen", "verified")
 JUMPS = (2.0, 10.0, 100.0)
 SLOPE = 60.0
-"""Of the field beside the reservoirs of the plate."""
+"""Largest slope of the plate's field beside its reservoirs."""
 INJECTIONS = 1_400
 
 

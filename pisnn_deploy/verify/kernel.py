@@ -221,12 +221,12 @@ class Kernel:
         fixed = [self.file.numbers(parameters[n], size) for n in program.parameters]
         ids, keys = joined([kinds for kinds, _ in heard] + fixed, size)
         for _ in range(2):  # what states become from any within their bounds is all that they can be
-            found: list[Any] = []
+            outputs: list[Any] = []
             hulls: dict[str, Any] = {}
             for key in keys:
                 spans = [h[1][kind] for h, kind in zip(heard, key)] + [(n, n) for n in key[len(heard) :]]
                 values = intervals(program, {**dict(zip(program.ports + program.parameters, spans)), **states}, *limits)
-                found.append([(*values[value], 1) for value in program.sends])
+                outputs.append([(*values[value], 1) for value in program.sends])
                 for value, (low, high) in values.items():
                     hulls[value] = min(low, hulls.get(value, (low,))[0]), max(high, hulls.get(value, (0, high))[1])
             for state, after in program.after.items():
@@ -239,7 +239,7 @@ class Kernel:
             hulls["drive"] = hulls[next(iter(program.after.values()))]
         for value in sorted(hulls.keys() - set(program.parameters)):  # a set has another order in each run
             self.within(name, value, *hulls[value])
-        for output, sent in enumerate(zip(*found)):
+        for output, sent in enumerate(zip(*outputs)):
             table = {span: kind for kind, span in enumerate(dict.fromkeys(sent))}
             self.sent[name, output] = array("q", (table[sent[kind]] for kind in ids)), list(table)
             low, high = min(span[0] for span in table), max(span[1] for span in table)

@@ -27,9 +27,11 @@ def add_masses(draft: Draft, facts: FieldFacts) -> None:
         least = int(field.inverse_volume.min(initial=1))
         ends = [0, *((abs(end) // least + 1) * (1 if end > 0 else -1) for end in ends)]
     largest = draft.largest(field.holder, "mass")
-    held = [min(max(end, -largest - 1), largest) for end in ends]
+    masses = [min(max(end, -largest - 1), largest) for end in ends]
     values = field.reservoirs.tolist()
-    draft.add(mass_of(field.holder), field.size, Interval(min(*held, *values), max(*held, *values)), is_doubled=True)
+    draft.add(
+        mass_of(field.holder), field.size, Interval(min(*masses, *values), max(*masses, *values)), is_doubled=True
+    )
 
 
 def holder_nodes(draft: Draft, facts: FieldFacts) -> Iterator[Node]:
@@ -112,9 +114,9 @@ def _ledgers(draft: Draft, facts: FieldFacts, sums: tuple[Sum, Sum]) -> Node:
     largest = draft.largest(field.holder, "ledger")
 
     def take(turn: Turn) -> None:
-        held = turn.read(name)
-        turn.keep("before", held)
-        turn.write(name, turn.code.add(held, turn.sums["arrival"], LONG))
+        before = turn.read(name)
+        turn.keep("before", before)
+        turn.write(name, turn.code.add(before, turn.sums["arrival"], LONG))
 
     def audit(turn: Turn) -> None:
         code, new = turn.code, turn.read(name)

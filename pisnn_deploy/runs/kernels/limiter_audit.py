@@ -109,8 +109,8 @@ class _Audit:
 
         def answer(turn: Turn) -> None:
             parameters = {name: turn.read_constant(name) for name in program.parameters}
-            held = {"mass": turn.read(self.mass)}
-            values = words.write(turn.code, {**turn.sums, **held, **parameters}, turn.tables)
+            mass = {"mass": turn.read(self.mass)}
+            values = words.write(turn.code, {**turn.sums, **mass, **parameters}, turn.tables)
             for number_of, name in enumerate(program.sends):
                 turn.write(book_of(self.name, f"answer {number_of}"), values[name])
 

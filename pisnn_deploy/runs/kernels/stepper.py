@@ -175,10 +175,10 @@ class KernelStepper:
         kernel, columns = self.kernel, self._columns
         kernel.counters[:] = 0
         for field in columns.fields:
-            held = state.mass[field.held_cells]
+            masses = state.mass[field.held_cells]
             arrays = kernel.pairs[mass_of(field.holder)]
             for array in arrays:
-                array[: field.field.cells] = self._fitting(held, array, field.holder, "mass", state.step)
+                array[: field.field.cells] = self._fitting(masses, array, field.holder, "mass", state.step)
                 array[field.field.cells :] = field.field.reservoirs
             if field.field.reservoirs.size:
                 kernel.now(ledger_of(field.holder))[:] = state.mass[field.held_reservoirs]

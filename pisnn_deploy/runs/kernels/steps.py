@@ -7,6 +7,7 @@ change, and swaps the arrays of doubled buffers.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from pisnn_deploy.runs.kernels.ir import LONG, Function, Value, number
@@ -88,6 +89,10 @@ def _settle(results: Results, swapped: Sequence[tuple[int, int]]) -> str:
 
 def _meet() -> str:
     """Text of a function in which all threads wait for the last one: a counter, and the number of meetings so far."""
+    # Windows has no such function, so threads only look again there.
+    is_posix = os.name == "posix"
+    gives_way = "  %given = call i32 @sched_yield()" if is_posix else ""
+    declared = "declare i32 @sched_yield()" if is_posix else ""
     return f"""define internal void @meet(ptr {POINTERS}, i64 %shares) noinline {{
 entry:
   %alone = icmp eq i64 %shares, 1
@@ -115,12 +120,12 @@ again:
   %tired = icmp sgt i64 %more, {SPINS}
   br i1 %tired, label %give, label %wait
 give:
-  %given = call i32 @sched_yield()
+{gives_way}
   br label %wait
 done:
   ret void
 }}
-declare i32 @sched_yield()
+{declared}
 """
 
 

@@ -95,8 +95,8 @@ class Turn:
 
     def count(self, result: int, condition: Value) -> None:
         """Count the turns in which a condition holds."""
-        one = self.code.truth(condition, WORD)
-        self._collect(number(0, WORD), lambda so_far: self.code.add(so_far, one, WORD), self._adding(result))
+        counted = self.code.truth(condition, WORD)
+        self._collect(number(0, WORD), lambda so_far: self.code.add(so_far, counted, WORD), self._adding(result))
 
     def require_zero(self, value: Value, flag: int) -> None:
         """Set a flag if a value is not zero."""

@@ -53,9 +53,9 @@ def _weights(synapses: list[Synapse]) -> Weights:
     connections = synapse.connections
     match connections:
         case Stencil(outputs_per_face=1):
-            found = _stencil(synapses)
-            if found is not None:
-                return found
+            repeating = _stencil(synapses)
+            if repeating is not None:
+                return repeating
         case Incidence() if are_whole(np.array([connections.value]), synapse.exponent):
             weight = int(effective(np.array([connections.value]), synapse.exponent)[0])
             return incidence(connections.source, connections.target, connections.holders, weight)

@@ -122,9 +122,9 @@ class Words:
 
     def _entry(self, code: Function, index: Value, name: str, tables: Mapping[tuple[int, ...], str]) -> Value:
         entries = self.program.table(name).entries
-        held = code.call("smin", [index, number(len(entries) - 1, index.bits)], index.bits)
-        held = code.call("smax", [held, number(0, index.bits)], index.bits)
-        return code.load(code.at(tables[entries], WORD, held), WORD)
+        below = code.call("smin", [index, number(len(entries) - 1, index.bits)], index.bits)
+        inside = code.call("smax", [below, number(0, index.bits)], index.bits)
+        return code.load(code.at(tables[entries], WORD, inside), WORD)
 
     def _fired(self, code: Function, operation: Operation, potential: Value, exponent: int) -> tuple[Value, Value]:
         half = (1 << exponent) // 2
