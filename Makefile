@@ -148,6 +148,7 @@ results: setup ## measure the zoo and its baselines for docs/results (100 minute
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.verify_speed
+	$(BIN)/python -m benchmarks.start_up
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.faults_of_kinds
 	$(BIN)/python -m benchmarks.invariance

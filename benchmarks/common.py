@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Measure = TypeVar("Measure")
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "results"
@@ -33,9 +34,9 @@ def seconds(action: Callable[[], object], clock: Callable[[], float] = time.perf
     return clock() - begun
 
 
-def in_turns(measures: Mapping[Key, Callable[[], float]], rounds: int) -> dict[Key, list[float]]:
+def in_turns(measures: Mapping[Key, Callable[[], Measure]], rounds: int) -> dict[Key, list[Measure]]:
     """Take measurements in turns, so that all see the same machine load; return the values of each, by round."""
-    values: dict[Key, list[float]] = {key: [] for key in measures}
+    values: dict[Key, list[Measure]] = {key: [] for key in measures}
     for _ in range(rounds):
         for key, measure in measures.items():
             values[key].append(measure())

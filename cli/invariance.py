@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from pisnn_deploy.cli.console import print_table
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.invariance import DIFFERS, EQUAL, Row, invariance_rows
 from pisnn_deploy.runs.registry import BACKENDS
+
+if TYPE_CHECKING:
+    from pisnn_deploy.invariance import Row
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,20 @@ class Table:
 
     def rows(self, graph: IntegerGraph) -> tuple[Row, ...]:
         """Run all transformations of a graph."""
+        # Imported here, because it loads the compiler, which `verify` alone does without.
+        from pisnn_deploy.invariance import invariance_rows
+
         return tuple(invariance_rows(graph, self.steps, self.backends))
 
     @staticmethod
     def difference(rows: Iterable[Row]) -> Row | None:
         """Return the first row that differs, or None."""
-        return next((row for row in rows if row.verdict == DIFFERS), None)
+        return next((row for row in rows if row.verdict == "differs"), None)
 
     @staticmethod
     def show(rows: Sequence[Row]) -> None:
         """Print the table, unless it is empty."""
-        colours = {EQUAL: "green", DIFFERS: "bold red"}
+        colours = {"equal": "green", "differs": "bold red"}
         shown = [
             (row.transformation, Text(row.verdict, colours.get(row.verdict, "yellow")), row.detail or row.compared)
             for row in rows

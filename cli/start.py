@@ -28,6 +28,8 @@ if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # ignored in a shell'
 
 def main() -> None:
     """Run the command line and exit."""
+    # No other installed package may change how files are read; and pydantic would look through all of them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from pisnn_deploy.cli.main import main as run
 
     try:

@@ -78,7 +78,7 @@ class Plan(BaseModel):
         ``none``, or faults as for ``simulate --fault``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     models: Annotated[tuple[_Text, ...], _Some]
     meshes: Annotated[tuple[_Mesh, ...], _Some] = (OWN,)

@@ -86,7 +86,7 @@ class ExchangeText(BaseModel):
         Name of the exchange (default: ``SOURCE-to-TARGET``).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: FieldName = Field(alias="from")
     target: FieldName = Field(alias="to")
@@ -134,7 +134,7 @@ class LawText(BaseModel):
         Known functions of place.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1, max_length=MOST_FIELDS)]
     units: Annotated[dict[ParameterName, Text], Field(max_length=MOST_NAMES)] = {}

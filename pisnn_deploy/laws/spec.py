@@ -59,7 +59,7 @@ class Domain(BaseModel):
         Conditions as `pisnn_deploy.laws.conditions.read_conditions` takes them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     lengths: Annotated[tuple[Positive, ...], BeforeValidator(_listed), Field(min_length=1, max_length=3)]
     origin: Annotated[tuple[Bounded, ...], BeforeValidator(_listed), Field(max_length=3)] = ()
@@ -111,7 +111,7 @@ class LawSpec(BaseModel):
         Options of the trained method; None for the defaults.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     equation: Literal["law"] = "law"
     name: Name

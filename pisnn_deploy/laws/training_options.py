@@ -37,7 +37,7 @@ class LawTraining(BaseModel):
         Largest accepted error of held-out starts (default: that of Godunov's scheme on the same mesh).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     hidden: Annotated[int, Field(ge=2, le=MOST_UNITS, strict=True)] | None = None
     half_width: Annotated[int, Field(ge=1, le=4, strict=True)] = 3

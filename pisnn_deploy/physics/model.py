@@ -77,7 +77,7 @@ class OperatingRange(BaseModel):
         Largest flux through a face in one PDE step, in units of the cell value.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     lower: FiniteFloat
     upper: FiniteFloat
@@ -138,7 +138,7 @@ class ModelSpec(BaseModel):
         from its weights; a nonlinear one uses this.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     equation: Equation

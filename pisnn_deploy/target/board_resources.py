@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.target.boards import Board, Fpga, Microcontroller
 from pisnn_deploy.target.schema import Figure
-from pisnn_deploy.target.work import CircuitWork, CWork, c_work, circuit_work
+
+if TYPE_CHECKING:
+    from pisnn_deploy.target.work import CircuitWork, CWork
 
 _CELL_RAM_WORDS = 32
 """Memories of fewer words are made of cells."""
@@ -151,7 +154,8 @@ RESOURCES_OF: Mapping[type[Board], tuple[BoardResource, ...]] = {
     ),
 }
 """Resources by the kind of a board."""
-_WORK_OF: Mapping[type[Board], Callable[[IntegerGraph], Any]] = {Microcontroller: c_work, Fpga: circuit_work}
+_WORK_OF: Mapping[type[Board], str] = {Microcontroller: "c_work", Fpga: "circuit_work"}
+"""Function that counts the work, in a module that is loaded when asked: only boards need the writers of exports."""
 
 
 def demand(graph: IntegerGraph, board: Board) -> Demand:
@@ -162,6 +166,6 @@ def demand(graph: IntegerGraph, board: Board) -> Demand:
     UsageError
         The graph cannot be exported for it.
     """
-    work = _WORK_OF[type(board)](graph)
+    work = getattr(import_module("pisnn_deploy.target.work"), _WORK_OF[type(board)])(graph)
     uses = (Use(resource, resource.use(board, work), resource.limit(board)) for resource in RESOURCES_OF[type(board)])
     return Demand(work, tuple(uses))

@@ -29,7 +29,7 @@ Sentence = Annotated[str, Field(min_length=1)]
 class Section(BaseModel):
     """Part of a profile: immutable, without unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 _CONFIDENCE_RULES: dict[str, Any] = {

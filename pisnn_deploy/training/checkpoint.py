@@ -25,7 +25,7 @@ Scale = Annotated[int, Field(ge=-64, le=64, strict=True)]
 class AxisText(BaseModel):
     """Plain data of the network of an axis, as `FluxNetwork` has them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     offsets: Annotated[
         tuple[Annotated[tuple[Coordinate, ...], Field(min_length=1, max_length=3)], ...],
@@ -38,7 +38,7 @@ class AxisText(BaseModel):
 class FluxesText(BaseModel):
     """Plain data of trained fluxes, as `TrainedFluxes` has them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     axes: Annotated[tuple[AxisText, ...], Field(min_length=1, max_length=3)]
     scale_exponents: Annotated[tuple[Scale, ...], Field(min_length=1, max_length=64)]

@@ -88,7 +88,7 @@ class TrainingOptions(BaseModel):
         Largest accepted held-out error (default: that of a first-order scheme).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     method: Literal["adam"] = "adam"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
@@ -139,7 +139,7 @@ class GaussNewtonOptions(BaseModel):
         Largest accepted held-out error (default: that of a first-order scheme).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     method: Literal["gauss-newton"]
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
@@ -173,7 +173,7 @@ MOST_FLAWS = 64
 class Recipe(BaseModel):
     """A model and how to train it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: ModelSpec
     training: Annotated[

@@ -278,6 +278,19 @@ def test_help_is_quick_because_it_imports_little() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("verify", {"pisnn_deploy.compiler", "pisnn_deploy.target", "pisnn_deploy.invariance"}),
+        ("check", {"pisnn_deploy.compiler", "pisnn_deploy.formats", "pisnn_deploy.runs"}),
+    ],
+)
+def test_short_commands_load_no_parts_that_they_do_not_use(command: str, unneeded: set[str]) -> None:
+    program = f"import sys, pisnn_deploy.cli.commands.{command}; print(sorted({unneeded!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("command", ["models", "train", "compile", "simulate", "check", "inspect", "profiles"])
 def test_every_command_has_help_with_examples(command: str) -> None:
     for flag in ("-h", "--help"):
