@@ -17,6 +17,7 @@ from pisnn_deploy.laws.conditions import Conditions, Flaw
 from pisnn_deploy.laws.eigenvalues import blocks
 from pisnn_deploy.laws.intervals import Interval, may_be_undefined
 from pisnn_deploy.laws.law import Law, mobility, split_level
+from pisnn_deploy.laws.monomials import collected
 from pisnn_deploy.laws.nodes import (
     LARGEST_NUMBER,
     Array,
@@ -287,7 +288,9 @@ def _discriminants(matrix: Sequence[Sequence[Expression]]) -> list[Expression] |
         (a, b), (c, d) = [[matrix[row][column] for column in block] for row in block]
         spread = sub(a, d)
         square = Call("pow", (spread, Number(2.0))) if spread != ZERO else ZERO
-        discriminants.append(simplified(add(square, mul(Number(4.0), mul(b, c)))))
+        given = simplified(add(square, mul(Number(4.0), mul(b, c))))
+        # Bounds of what cancels are wide, and so are those of a square that is multiplied out.
+        discriminants.append(min(given, collected(given), key=lambda form: len(postorder(form))))
     return discriminants
 
 

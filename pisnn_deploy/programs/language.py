@@ -35,6 +35,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pisnn_deploy.core.errors import UsageError
 
@@ -292,6 +293,8 @@ _LINES_MAX = MAX_OPERATIONS + 16
 _CHARACTERS_MAX = 1 << 16
 
 
+# The graphs of a process share a few programs, and programs do not change.
+@lru_cache(maxsize=64)
 def parse(text: str) -> Program:
     """Parse the text of a program, the inverse of ``str(program)``.
 
