@@ -40,9 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the processes of the session one folder of compiled graphs."""
+    """Give the processes of the session one folder of compiled graphs, and each one thread for numpy and torch."""
     if not hasattr(config, "workerinput"):
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="pisnn-tests-")
+        # There is a process for each core already, and threads that wait for each other spin.
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(variable, "1")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

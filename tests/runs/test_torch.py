@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from graphs_by_hand import random_graph, reaction, sink, two_fields
 from hypothesis import given, settings
@@ -14,11 +15,12 @@ from models_under_test import compiled
 from random_programs import random_program
 from whole_values import NEURONS, in_whole
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import Result, run
 from pisnn_deploy.runs import RunOptions, run_graph
-from pisnn_deploy.runs.torch import Network, Tensors
+from pisnn_deploy.runs.torch import Network, Tensors, _tensor_matrix
 
 EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
 
@@ -62,3 +64,9 @@ def test_several_fields_and_sinks_are_stepped() -> None:
 @given(st.integers(0, 2**40))
 def test_random_graphs_are_stepped_as_by_the_reference(seed: int) -> None:
     assert_stepped(random_graph(seed))
+
+
+def test_a_column_beyond_a_matrix_is_refused_before_torch_reads_it() -> None:
+    beyond = Rows(np.array([0, 1]), np.array([3]), np.array([1]), 3)
+    with pytest.raises(IndexError, match="not from 0 to 2"):
+        _tensor_matrix(beyond)
