@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 
+import lava_server
 import pytest
 from compiled_once import FOLDER
 from hypothesis import settings
@@ -52,3 +53,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove it."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _workers_of_lava() -> None:
+    """Let all runs on Lava share a process that has it loaded."""
+    lava_server.install()

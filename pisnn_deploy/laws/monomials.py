@@ -36,7 +36,10 @@ def collected(expression: Expression) -> Expression:
     if any(not _is_float(factor) for factor in terms.values()):
         return expression
     shown = sorted(terms.items(), key=lambda term: repr(sorted(map(repr, term[0]))))
-    return reduce(add, (_product(monomial, float(factor)) for monomial, factor in shown), ZERO)
+    total: Expression = ZERO
+    for monomial, factor in shown:
+        total = add(total, _product(monomial, float(factor)))
+    return total
 
 
 def _terms(node: Expression, sums: dict[int, Sum]) -> Sum:
@@ -103,9 +106,12 @@ def _is_float(factor: Fraction) -> bool:
 
 
 def _product(monomial: Monomial, factor: float) -> Expression:
-    def of(sign: int) -> Expression:
-        powers = [power(atom, Number(float(sign * e))) for atom, e in sorted(monomial, key=repr) if sign * e > 0]
-        return reduce(mul, powers, ONE)
-
-    product = mul(Number(abs(factor)), div(of(1), of(-1)))
+    above: Expression = ONE
+    below: Expression = ONE
+    for atom, exponent in sorted(monomial, key=repr):
+        if exponent > 0:
+            above = mul(above, power(atom, Number(float(exponent))))
+        else:
+            below = mul(below, power(atom, Number(float(-exponent))))
+    product = mul(Number(abs(factor)), div(above, below))
     return neg(product) if factor < 0 else product

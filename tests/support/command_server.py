@@ -3,24 +3,15 @@
 A fork has a current folder, an environment, standard streams, signals and modules of its own, so nothing passes from
 one command to the next. It begins where the installed command does. What differs is what is loaded already: tests of
 imports, of limits and of surroundings start the installed command instead.
-
-A client connects, sends a request as JSON with its standard streams beside it, and gets the process id of the command
-and then its exit code, negative for a signal. The server ends with its standard input.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
-import json
-import os
-import select
-import socket
 import sys
-import threading
 import traceback
-from contextlib import suppress
 from pathlib import Path
+
+from fork_server import Request, serve
 
 COMMANDS = "models train compile simulate converge campaign verify check export inspect profiles doctor completion"
 PRELOADED = (
@@ -34,55 +25,12 @@ PRELOADED = (
     "matplotlib.pyplot",
     "torch",
 )
-REQUEST_BYTES = 1 << 20
-STREAMS = 3
 
 
-def next_client(listener: socket.socket) -> socket.socket | None:
-    """Fork for each client until standard input ends: the client in the fork, None in the server itself."""
-    while True:
-        ready, _, _ = select.select([listener.fileno(), 0], [], [])
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if 0 in ready:
-            return None
-        client, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            return client
-        client.close()
-
-
-def answer(client: socket.socket) -> int:
-    """Run the command that a client asks for in one more fork, and tell how it ends; in that fork, the exit code."""
-    text, streams, _, _ = socket.recv_fds(client, REQUEST_BYTES, STREAMS)
-    request = json.loads(text)
-    process = os.fork()
-    if process == 0:
-        client.close()
-        return run(request["words"], request["folder"], request["environment"], streams)
-    client.sendall(str(process).encode())
-    _, status = os.waitpid(process, 0)
-    with suppress(BrokenPipeError):
-        client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
-
-
-def run(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
+def run(request: Request) -> int:
     """Run the command as its script does; the exit code."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    # The server's own know what kind of files they had.
-    sys.stdin = os.fdopen(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
-    sys.stderr = os.fdopen(2, "w", 1, sys.stderr.encoding, sys.stderr.errors, closefd=False)
-    sys.argv[:] = words
-    sys.path[0] = str(Path(words[0]).parent)
+    sys.argv[:] = request.words
+    sys.path[0] = str(Path(request.words[0]).parent)
     try:
         from pisnn_deploy.cli.start import main
 
@@ -95,23 +43,5 @@ def run(words: list[str], folder: str, environment: dict[str, str], streams: lis
     return 0
 
 
-def main() -> None:
-    """Load everything, then serve."""
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    for name in PRELOADED:
-        __import__(name)
-    gc.collect()
-    gc.freeze()  # forks leave the pages of what is loaded alone
-    client = next_client(listener)
-    if client is None:
-        return
-    code = answer(client)
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    main()
+    serve(int(sys.argv[1]), PRELOADED, run)

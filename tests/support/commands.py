@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from fork_server import ANSWER_BYTES, Request, Served, address_of
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 """The installed command."""
 SERVER = Path(__file__).with_name("command_server.py")
 ERRORS = "surrogateescape"
-ANSWER_BYTES = 64
 CLIENT = """#!{python} -IS
 # The installed command, run in a fork of the server of commands.
 import json, os, socket, sys
@@ -79,13 +75,18 @@ def run_command(*words: object, folder: Path | str = ".", **environment: str) ->
         As `run_installed` gives it.
     """
     line = [COMMAND, *map(str, words)]
-    request = {"words": line, "folder": str(Path(folder).absolute()), "environment": {**os.environ, **environment}}
+    request = Request(line, str(Path(folder).absolute()), {**os.environ, **environment})
     with (
         Path(os.devnull).open("rb") as nothing,
         tempfile.TemporaryFile("w+", errors=ERRORS) as output,
         tempfile.TemporaryFile("w+", errors=ERRORS) as errors,
     ):
-        code = _answer(json.dumps(request).encode(), (nothing.fileno(), output.fileno(), errors.fileno()))
+        process = Served(address_of(SERVER), request, (nothing.fileno(), output.fileno(), errors.fileno()))
+        try:
+            code = process.wait()
+        except BaseException:  # the time of the test is over
+            process.send_signal(signal.SIGKILL)
+            raise
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(line, code, output.read(), errors.read())
@@ -93,48 +94,14 @@ def run_command(*words: object, folder: Path | str = ".", **environment: str) ->
 
 def path_with_commands() -> str:
     """A search path on which ``pisnn-deploy`` is a command that does the same: for scripts."""
-    return os.pathsep.join((str(_address().parent), os.environ["PATH"]))
-
-
-def _answer(request: bytes, streams: tuple[int, ...]) -> int:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-        client.connect(str(_address()))
-        socket.send_fds(client, [request], streams)
-        process = int(client.recv(ANSWER_BYTES))
-        try:
-            return int(client.recv(ANSWER_BYTES))
-        except BaseException:  # the time of the test is over
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-            raise
+    return os.pathsep.join((str(_client().parent), os.environ["PATH"]))
 
 
 @cache
-def _address() -> Path:
-    """Where the server listens, which is started now and ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="pisnn-commands-", dir="/tmp"))  # addresses of sockets are short
-    address = folder / "socket"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(str(address))
-        listener.listen()
-        server = subprocess.Popen(
-            [sys.executable, str(SERVER), str(listener.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=[listener.fileno()],
-            cwd=SERVER.parent,
-            env={**os.environ, "MPLBACKEND": "agg"},
-        )
-    client = folder / "pisnn-deploy"
+def _client() -> Path:
+    """A command that asks the server, in a folder of its own."""
+    address = address_of(SERVER)
+    client = address.with_name("pisnn-deploy")
     client.write_text(CLIENT.format(python=sys.executable, command=COMMAND, address=str(address), bytes=ANSWER_BYTES))
     client.chmod(0o755)
-    atexit.register(_end, server, folder)
-    return address
-
-
-def _end(server: subprocess.Popen[bytes], folder: Path) -> None:
-    assert server.stdin is not None
-    server.stdin.close()
-    server.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+    return client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class Traces:
 
 
 def marked_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Traces:
-    """Mark everything that the runs of this test make."""
+    """Mark everything that the runs of this test make, and give each a worker of its own, which can be killed."""
+    monkeypatch.setattr(cpu, "subprocess", subprocess)
     mark = secrets.token_hex(6)
     monkeypatch.setenv(MARK_VARIABLE, mark)
     monkeypatch.setenv("TMPDIR", str(folder))
