@@ -188,8 +188,11 @@ def slope_nodes(draft: Draft, facts: ChannelFacts) -> Iterator[Node]:
         weights = [volumes[target], -volumes[source]]
 
     def audit(turn: Turn) -> None:
-        code, difference = turn.code, turn.sums["difference"]
-        above = code.compare("sgt", code.magnitude(difference, LONG), turn.read_constant("steepest"))
+        code, difference, steepest = turn.code, turn.sums["difference"], turn.read_constant("steepest")
+        if steepest.is_known:
+            turn.require_between(difference, -int(steepest.text), int(steepest.text), FLAG_RANGE)
+            return
+        above = code.compare("sgt", code.magnitude(difference, LONG), steepest)
         turn.require_zero(code.truth(above, WORD), FLAG_RANGE)
 
     sums = (draft.sum("difference", Term(Source(buffer, is_new=True), at_ends([target, source], weights))),)

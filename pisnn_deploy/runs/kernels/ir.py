@@ -26,6 +26,11 @@ class Value(NamedTuple):
         """Its type."""
         return f"i{self.bits}"
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is a number."""
+        return self.text.lstrip("-").isdigit()
+
 
 def number(value: int, bits: int = LONG) -> Value:
     """Return a constant."""
@@ -93,7 +98,7 @@ class Function:
         """Return the value in another width: extended with its sign, or cut off."""
         if value.bits == bits:
             return value
-        if value.text.lstrip("-").isdigit():
+        if value.is_known:
             return Value(str(_wrapped(int(value.text), bits)), bits)
         word = "sext" if bits > value.bits else "trunc"
         return Value(self.set(f"{word} {value.kind} {value.text} to i{bits}"), bits)
@@ -157,7 +162,7 @@ class Function:
     def local(self, bits: int, count: int = 1) -> str:
         """Return the address of local memory."""
         register = f"%m{self.name()}"
-        self.opening.append(f"  {register} = alloca i{bits}, i64 {count}, align 32")
+        self.opening.append(f"  {register} = alloca i{bits}, i64 {count}, align 64")
         return register
 
     def at(self, base: str, bits: int, index: Value) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.runs.kernels.heard import FARTHEST, Columns, columns_of, rows_of, weighted
 from pisnn_deploy.runs.kernels.ir import LONG, WORD, Function, Value, number
 from pisnn_deploy.runs.kernels.network import Buffer, Node, Part, Source, Sum
-from pisnn_deploy.runs.kernels.tiles import Listing, Pattern, Tiles
+from pisnn_deploy.runs.kernels.tiles import TILE, Listing, Tiles
 from pisnn_deploy.runs.kernels.turns import Turn
 from pisnn_deploy.runs.kernels.words import width_of
 
@@ -80,7 +82,7 @@ class NodeText:
             labels = [f"kind{code.name()}" for _ in range(kinds)]
             cases = " ".join(f"i64 {at}, label %{label}" for at, label in enumerate(labels))
             code.line(f"switch i64 {kind.text}, label %{done} [ {cases} ]")
-            for pattern, label in zip(tiles.patterns, labels, strict=False):
+            for pattern, label in enumerate(labels[: len(tiles.patterns)]):
                 code.label(label)
                 self._run(pattern, first, length, entries[BASES:])
                 code.jump(done)
@@ -92,30 +94,18 @@ class NodeText:
         code.line("ret void")
         return code.text(), code.groups
 
-    def _run(self, pattern: Pattern, first: Value, length: Value, entries: list[str]) -> None:
-        code, own = self._code, _Own(self, first)
-        heard: dict[tuple[int, int], str] = {}
-        factors: dict[tuple[int, int], Value] = {}
+    def _run(self, kind: int, first: Value, length: Value, entries: list[str]) -> None:
+        pattern, own = self._tiles.patterns[kind], _Own(self, first)
+        heard = _Heard(self, kind, entries)
         known = {**self._tiles.same, **pattern.constants}
-        for at, (term, weights) in enumerate(zip(self._node.terms, pattern.weights, strict=True)):
-            for entry in range(len(weights)):
-                base = code.load(entries[self._tiles.begins[at] + entry], LONG)
-                heard[at, entry] = code.at(self._base(term.source), self._bits(term.source), base)
-                if weights[entry] is None:
-                    place = self._tiles.bases.shape[1] + self._tiles.begins[at] + entry
-                    factors[at, entry] = code.load(entries[place], LONG)
-
-        def read(at: int, entry: int, turn: Value) -> Value:
-            bits = self._bits(self._node.terms[at].source)
-            return code.load(code.at(heard[at, entry], bits, turn), bits)
-
         for part in self._node.parts:
+            heard.add_columns(part, length)
             self._loop(
                 part,
                 length,
                 lambda turn: own.at(turn),
                 lambda name, turn: _number(known[name]) if name in known else own.constant(name, turn),
-                lambda each, begin, turn: _weighted(code, each, pattern.weights, factors, begin, _in_turn(read, turn)),
+                lambda each, begin, turn: heard.sum(each, begin, turn),
             )
 
     def _list(self, number_of: int, listing: Listing, first: Value, length: Value) -> None:
@@ -191,6 +181,13 @@ class NodeText:
         for kept in written.accumulators:
             kept.finish(code.load(kept.address, kept.start.bits))
 
+    def column(self, number_of: int, bits: int) -> str:
+        """Local memory for a column that neurons of a tile share."""
+        key = f"column {number_of} {bits}"
+        if key not in self._scratch:
+            self._scratch[key] = self._code.local(bits, TILE + FARTHEST), bits
+        return self._scratch[key][0]
+
     def _base(self, source: Source) -> str:
         return self._code.pointer(POINTERS, self._addresses.buffers[source.buffer, source.is_new])
 
@@ -224,36 +221,84 @@ class _Own:
         return code.load(code.at(self._constants[name], LONG, place), LONG)
 
 
-def _in_turn(read: Callable[[int, int, Value], Value], turn: Value) -> Callable[[int, int], Value]:
-    """Return what reads an entry of a term in a turn."""
-    return lambda at, entry: read(at, entry, turn)
+class _Heard:
+    """Reads the sums of a run of neurons."""
 
+    def __init__(self, text: NodeText, kind: int, entries: list[str]) -> None:
+        self._text, self._weights = text, text._tiles.patterns[kind].weights
+        self._rows = rows_of(text._tiles, kind)
+        code, tiles = text._code, text._tiles
+        self._starts: list[str] = []
+        self._places: dict[tuple[int, int], tuple[int, int]] = {}
+        self._factors: dict[tuple[int, int], Value] = {}
+        self._columns: dict[str, tuple[Columns, list[str]]] = {}
+        for number_of, row in enumerate(self._rows):
+            base = code.load(entries[tiles.begins[row.term] + row.first], LONG)
+            source = text._node.terms[row.term].source
+            self._starts.append(code.at(text._base(source), text._bits(source), base))
+            for entry, distance in row.distances.items():
+                self._places[row.term, entry] = number_of, distance
+                if self._weights[row.term][entry] is None:
+                    place = tiles.bases.shape[1] + tiles.begins[row.term] + entry
+                    self._factors[row.term, entry] = code.load(entries[place], LONG)
 
-def _weighted(
-    code: Function,
-    each: Sum,
-    weights: tuple[tuple[int | None, ...], ...],
-    factors: Mapping[tuple[int, int], Value],
-    begin: int,
-    read: Callable[[int, int], Value],
-) -> Value:
-    """Sum of weighted elements; those with the same weight, or its negative, are added before they are multiplied."""
-    bits = width_of(each.interval)
-    groups: dict[int, list[tuple[bool, int, int]]] = {}
-    total = number(0, bits)
-    for at in range(begin, begin + len(each.terms)):
-        for entry, weight in enumerate(weights[at]):
-            if weight is None:
-                total = code.add(total, code.both("mul", read(at, entry), factors[at, entry], bits), bits)
-            elif weight:
-                groups.setdefault(abs(weight), []).append((weight > 0, at, entry))
-    for size, entries in groups.items():
-        inner = number(0, bits)
-        for is_positive, at, entry in sorted(entries, key=lambda item: not item[0]):
-            combine = code.add if is_positive else code.sub
-            inner = combine(inner, read(at, entry), bits)
-        total = code.add(total, code.times(inner, size, bits), bits)
-    return total
+    def _read(self, row: int, distance: int, turn: Value) -> Value:
+        code, bits = self._text._code, self._text._bits(self._text._node.terms[self._rows[row].term].source)
+        return code.load(code.at(code.at(self._starts[row], bits, turn), bits, number(distance)), bits)
+
+    def add_columns(self, part: Part, length: Value) -> None:
+        """Write loops that add up the columns of a part's sums."""
+        self._columns, begin = {}, 0
+        for each in self._text._node.sums:
+            terms = range(begin, begin := begin + len(each.terms))
+            rows = tuple(row for row in self._rows if row.term in terms)
+            columns = columns_of(rows, self._weights) if each.name in part.sums else None
+            if columns is not None:
+                bits = width_of(each.interval)
+                local = [self._text.column(at, bits) for at in range(len(columns.weights))]
+                self._columns[each.name] = columns, local
+                for places, alike in columns.loops():
+                    self._add_up(columns, places, {local[at]: columns.weights[at] for at in alike}, length, bits)
+
+    def _add_up(
+        self,
+        columns: Columns,
+        places: tuple[int, int],
+        weights: dict[str, tuple[int, ...]],
+        length: Value,
+        bits: int,
+    ) -> None:
+        code, group = self._text._code, self._text._new_group()
+        with code.loop(code.add(length, number(places[1] - places[0]), LONG), group) as turn:
+            read = {
+                at: self._read(self._rows.index(row), places[0] - begin, turn)
+                for at, (row, begin) in enumerate(columns.rows)
+                if any(each[at] for each in weights.values())
+            }
+            for address, column in weights.items():
+                entries = [(weight, partial(read.__getitem__, at)) for at, weight in enumerate(column) if weight]
+                total = weighted(code, entries, bits, number(0, bits))
+                code.store(code.at(address, bits, turn), total, bits)
+
+    def sum(self, each: Sum, begin: int, turn: Value) -> Value:
+        """Sum of weighted elements."""
+        code, bits, total = self._text._code, width_of(each.interval), number(0, width_of(each.interval))
+        if each.name in self._columns:
+            columns, local = self._columns[each.name]
+            entries = []
+            for place, column, sign in columns.uses:
+                address = code.at(code.at(local[column], bits, turn), bits, number(place - columns.places[column][0]))
+                entries.append((sign, partial(code.load, address, bits)))
+            return weighted(code, entries, bits, total)
+        known = []
+        for term in range(begin, begin + len(each.terms)):
+            for entry, weight in enumerate(self._weights[term]):
+                if weight is None:
+                    value = self._read(*self._places[term, entry], turn)
+                    total = code.add(total, code.both("mul", value, self._factors[term, entry], bits), bits)
+                elif weight:
+                    known.append((weight, partial(self._read, *self._places[term, entry], turn)))
+        return weighted(code, known, bits, total)
 
 
 def function_name(node: Node) -> str:
