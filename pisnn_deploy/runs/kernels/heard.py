@@ -8,7 +8,7 @@ each place, in memory of the tile, and read by all neurons that hear it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pisnn_deploy.runs.kernels.ir import Function, Value
@@ -128,12 +128,12 @@ def columns_of(rows: tuple[Row, ...], weights: tuple[tuple[int | None, ...], ...
     return columns if columns.accesses < sum(len(row.distances) for row in rows) else None
 
 
-def weighted(code: Function, entries: list[tuple[int, Callable[[], Value]]], bits: int, total: Value) -> Value:
+def weighted(code: Function, entries: Sequence[tuple[int, Callable[[], Value]]], bits: int, total: Value) -> Value:
     """Add weighted values to a total; those with the same weight, or its negative, are added before multiplication.
 
     Parameters
     ----------
-    entries : list of (int, callable)
+    entries : sequence of (int, callable)
         Weight, and what reads the value.
     """
     groups: dict[int, list[tuple[int, Callable[[], Value]]]] = {}

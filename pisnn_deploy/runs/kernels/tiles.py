@@ -19,6 +19,8 @@ from pisnn_deploy.runs.kernels.weights import Weights, joined
 
 TILE = 2048
 """Most neurons of a tile, so that its data fits the first-level cache."""
+SPREAD = 1 << 13
+"""Neurons among which those of a listed tile are, so that it needs nothing of far away that would hold others up."""
 SHORTEST = 8
 """Shortest run; shorter ones are listed."""
 MOST_PATTERNS = 8
@@ -155,7 +157,8 @@ def tiles_of(node: Node) -> Tiles:
         add_runs(others[place.reshape(-1) == usual])
     listings = [_listing(terms, neurons) for neurons in _lists(terms, np.flatnonzero(~in_run))]
     for number, listing in enumerate(listings, len(patterns)):
-        tiles = _cut(np.zeros(1, np.int64), np.array([listing.neurons.size], np.int64))
+        parts = np.flatnonzero(np.diff(listing.neurons // SPREAD, prepend=-1))
+        tiles = _cut(parts, np.diff(parts, append=listing.neurons.size))
         pieces.append(np.column_stack([np.full(len(tiles), number), tiles]))
     table = np.concatenate([np.zeros((0, 3), np.int64), *pieces])
     kind_of, first, length_of = np.ascontiguousarray(table.T)
