@@ -13,12 +13,12 @@ from benchmarks.parts.fitted import Fitted, fitted
 from benchmarks.parts.instructions import MACHINES
 from benchmarks.parts.native_c import microseconds
 from benchmarks.parts.on_targets import at_once_on_fpgas, on_processors, serially_on_fpgas
-from pisnn_deploy.checks import check_target
-from pisnn_deploy.estimates.estimate import Estimate
+from pisnn_deploy.checks.formats.text import estimate_text
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.estimation import estimate_targets, measure_here
 from pisnn_deploy.project.request import compile_request
-from pisnn_deploy.target import Microcontroller, board_names, load_board, load_target
+from pisnn_deploy.target import Microcontroller, load_board
 from pisnn_deploy.target.work import c_work, circuit_work
 
 PAGE = PAGES / "targets.md"
@@ -48,14 +48,6 @@ MODELS: Mapping[str, str] = {
 """Models of the zoo and laws of the examples, with cells that most boards have room for."""
 AT_ONCE: Mapping[str, str] = {"heat1d": "16", "examples/laws/melting.yaml": "8", "wave1d": "8", "porous_medium": "12"}
 """Circuits with all neurons at once."""
-OF = {
-    "loihi2": "counted events, public figures",
-    "cortex-m0": "cycles",
-    "cortex-m4": "cycles",
-    "rv32imc": "cycles",
-    "ice40-up5k": "clock cycles, and clocks that nextpnr reached",
-    "ecp5-25f": "synthesis alone, no clock",
-}
 HEAD = """# Models on every target
 
 Written by `python -m benchmarks.targets`. Nothing here was run on a board or on Loihi: microcontrollers are machines of
@@ -76,10 +68,10 @@ reaches on an UP5K, where the circuit fits: placed and routed, not measured on a
 over the clock cycles of a PDE step. Models that are not in the table
 were not synthesised when this page was written.
 """
-ONE_TABLE = """heat1d on 64 cells. Estimates are those of `pisnn-deploy check --profile NAME`: ranges over public or
-fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once; `check --events` takes the
-events of a run. Boards compute every neuron in every step. On this CPU, C and `fast` audit each step; float64 is plain
-diffusion with numpy, two-point fluxes on as many cells, which is not as exact.
+ONE_TABLE = """heat1d on 64 cells, by `pisnn-deploy estimate --measure`, which also names the source of each figure:
+ranges over public or fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once;
+`--events` takes the events of a run. Boards compute every neuron in every step. On this CPU, C and `fast` audit each
+step; float64 is plain diffusion with numpy, two-point fluxes on the same mesh, which is not as exact.
 """
 NATIVE = """One core, in turns, medians of 5; both audit every PDE step. C was compiled by gcc with -O3 and
 -march=native; its time includes the start of a process of 1 ms or so.
@@ -205,21 +197,16 @@ def _circuit(found: Mapping[str, float] | None, cycles: int) -> str:
 
 
 def _one_table() -> Iterator[str]:
-    """Time and energy of heat1d on all targets, as `pisnn-deploy check` gives them, and measured on this CPU."""
+    """Time and energy of heat1d on all targets, as `pisnn-deploy estimate` gives them, and of its C on this CPU."""
     graph = graph_of("heat1d", MODELS["heat1d"])
-    rows = []
-    for target in ("loihi2", *board_names()):
-        costs = check_target(graph, load_target(target)).estimates
-        time, energy = costs["time_per_pde_step_us"], costs["energy_per_pde_step_nj"]
-        rows.append(line(target, _ends(time), _ends(energy), OF[target]))
-    measured = microseconds(graph, 200_000)
-    rows += [line(f"this CPU, {name}", f"{time:.3g}", "not measured", "measured") for name, time in measured.items()]
+    rows = [
+        line(row.target, *(estimate_text(cost.low, cost.high) for cost in (row.time, row.energy)), row.made_of)
+        for row in estimate_targets(graph)
+    ]
+    here = {row.name: row.microseconds for row in measure_here(graph)}
+    here = {"this CPU, C": microseconds(graph, 200_000)["C"], **here}
+    rows += [line(name, f"{time:.3g}", "not measured", "measured") for name, time in here.items()]
     yield from table(("target", "time of a step (us)", "energy of a step (nJ)", "from"), rows)
-
-
-def _ends(estimate: Estimate) -> str:
-    ends = (estimate.low, estimate.high)
-    return "not published" if None in ends else f"{ends[0]:.3g} to {ends[1]:.3g}"
 
 
 def _native() -> Iterator[str]:

@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "sign": "Sign an artifact.",
     "keygen": "Make a pair of keys to sign artifacts with.",
     "check": "Check an artifact against hardware profiles.",
+    "estimate": "Estimate time and energy of a PDE step on every target.",
     "export": "Export an artifact to another format.",
     "inspect": "Show what an artifact contains.",
     "profiles": "List, show or validate hardware profiles.",

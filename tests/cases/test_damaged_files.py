@@ -23,7 +23,7 @@ from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
 Enter = Callable[[str], Path]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 LFS = "is a Git LFS pointer, not the file itself; fetch the file with git lfs pull"
-COMMANDS = (("verify",), ("check",), ("inspect",), ("simulate", "--backend", "fast"), ("export", "--to", "onnx"))
+COMMANDS = (("verify",), ("check",), ("inspect",), ("simulate", "--backend", "fast"), ("estimate",), ("export", "--to", "onnx"))
 """Each command that reads an artifact."""
 
 

@@ -43,6 +43,15 @@ def estimate_rows(report: Report) -> list[tuple[str, str]]:
     return [(_label(name), _estimated(estimate)) for name, estimate in report.estimates.items()]
 
 
+def estimate_text(low: float | None, high: float | None) -> str:
+    """Range of a figure for people; an end that no source gives is left out."""
+    if low is None and high is None:
+        return "not published"
+    if low is not None and high is not None:
+        return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+    return f"at least {_number(low)}" if low is not None else f"at most {_number(high or 0.0)}"
+
+
 def comparison_rows(report: Report) -> list[tuple[str, str]]:
     """Rows of a table that compares estimates; empty if neither a run nor a float solver was measured."""
     comparison = report.comparison
@@ -57,13 +66,14 @@ def comparison_rows(report: Report) -> list[tuple[str, str]]:
         ),
         (
             "energy (nJ)",
-            f"{_range(here.energy_low_nj, here.energy_high_nj)}; dense coding "
-            f"{_range(dense.energy_low_nj, dense.energy_high_nj)}; ratio {_range(ratio.energy_low, ratio.energy_high)}",
+            f"{estimate_text(here.energy_low_nj, here.energy_high_nj)}; dense coding "
+            f"{estimate_text(dense.energy_low_nj, dense.energy_high_nj)}; ratio "
+            f"{estimate_text(ratio.energy_low, ratio.energy_high)}",
         ),
         ("float solver", f"{solver.operations} floating-point operations, {solver.bytes} bytes"),
     ]
     if solver.seconds is not None:
-        times = _range(solver.time_ratio_low, solver.time_ratio_high)
+        times = estimate_text(solver.time_ratio_low, solver.time_ratio_high)
         rows.append(("float solver's time", f"{solver.seconds:.4g} s, measured; ratio of chip time to it: {times}"))
     rows += [("comparable", sentence) for sentence in comparison.comparable]
     return rows + [("not comparable", sentence) for sentence in comparison.not_comparable]
@@ -77,21 +87,13 @@ def _label(name: str) -> str:
 
 
 def _compared_with_dense(here: float, dense: float, ratio: float | None) -> str:
-    return f"{_number(here)}; dense coding {_number(dense)}; ratio {_range(ratio, ratio)}"
+    return f"{_number(here)}; dense coding {_number(dense)}; ratio {estimate_text(ratio, ratio)}"
 
 
 def _estimated(estimate: Estimate) -> str:
     if estimate.confidence == "counted" and estimate.value is not None:
-        return f"{_number(estimate.value)}, of {_range(estimate.low, estimate.high)}"
-    return _range(estimate.low, estimate.high)
-
-
-def _range(low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return "not published"
-    if low is not None and high is not None:
-        return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
-    return f"at least {_number(low)}" if low is not None else f"at most {_number(high or 0.0)}"
+        return f"{_number(estimate.value)}, of {estimate_text(estimate.low, estimate.high)}"
+    return estimate_text(estimate.low, estimate.high)
 
 
 def _number(value: float) -> str:
