@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.common import BUILD, PAGES, line, publish, table
+from benchmarks.common import BUILD, PAGES, ROOT, line, publish, table
 from benchmarks.parts.circuits import FAMILIES
 from benchmarks.parts.fitted import Fitted, fitted
 from benchmarks.parts.instructions import MACHINES
@@ -23,6 +24,7 @@ from pisnn_deploy.target.work import c_work, circuit_work
 
 PAGE = PAGES / "targets.md"
 KEPT = BUILD / "targets.json"
+BOARDS = ROOT / "hardware_profiles" / "boards"
 MODELS: Mapping[str, str] = {
     "heat1d": "64",
     "examples/laws/melting.yaml": "24",
@@ -60,8 +62,9 @@ other.
 """
 IN_C = """Flash (code and tables) and RAM with the audit, without the start of the machine and the stack; compiled by
 gcc with -Os. Cycles of a PDE step without the audit: instructions that qemu executed, each with the fewest and most
-cycles of the core's own table (ARM DDI 0432C, ARM 100166, Hazard3's documentation), without wait states of memory. Most
-cycles of the Cortex-M0 are for a multiplier that takes 32 cycles. Steps per second are at the clock of the profile.
+cycles of the core's own table (ARM DDI 0432C and ARM 100166, both known from quotations, and Hazard3's documentation),
+without wait states of memory. The nRF51822 has a multiplier of 1 cycle (nRF51 Series Reference Manual 3.0); on parts
+whose Cortex-M0 has one of 32 cycles, products take longer. Steps per second are at the clock of the profile.
 """
 CIRCUITS = """Cells are lookup tables after synthesis by yosys; blocks are of memory. The clock is the one that nextpnr
 reaches on an UP5K, where the circuit fits: placed and routed, not measured on a board. Steps per second are the clock
@@ -71,10 +74,11 @@ were not synthesised when this page was written.
 ONE_TABLE = """heat1d on 64 cells, by `pisnn-deploy estimate --measure`, which also names the source of each figure:
 ranges over public or fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once;
 `--events` takes the events of a run. Boards compute every neuron in every step. On this CPU, C and `fast` audit each
-step; float64 is plain diffusion with numpy, two-point fluxes on the same mesh, which is not as exact.
+step; float64 is plain diffusion with numpy, two-point fluxes on the same mesh, which is not as exact;
+times on this CPU are processor time.
 """
-NATIVE = """One core, in turns, medians of 5; both audit every PDE step. C was compiled by gcc with -O3 and
--march=native; its time includes the start of a process of 1 ms or so.
+NATIVE = """Processor time of one thread, in turns, medians of 5; both audit every PDE step. C was compiled by gcc with
+-O3 and -march=native; its time includes the start of a process, that of `fast` its set-up.
 """
 CODE = ("fixed_bytes", "operation_bytes", "wide_operation_bytes", "loop_bytes")
 CYCLES = ("operation", "wide_operation", "synapse", "neuron")
@@ -130,6 +134,17 @@ def fits(kept: Mapping[str, Any]) -> dict[str, Fitted]:
     return figures
 
 
+def with_figures(profile: str, figures: Fitted) -> str:
+    """Text of a profile of a board, with fitted figures in place of its own; sources and comments stay."""
+    for name, (value, low, high) in figures.items():
+        key = name.partition(".")[2]
+        own = re.compile(rf"(?<=^  {key}: {{)value: [^,]*, low: [^,]*, high: [^,]*(?=,)", re.MULTILINE)
+        profile, count = own.subn(f"value: {value}, low: {low}, high: {high}", profile)
+        if count != 1:
+            raise ValueError(f"{name}: the profile has {count} figures of this name with a range, not 1")
+    return profile
+
+
 def page(kept: Mapping[str, Any]) -> str:
     """The page, from measurements."""
     ran = {key: found for key, found in kept.items() if "equal" in found}
@@ -173,6 +188,8 @@ def _in_c(found: Mapping[str, int] | None, profile: str) -> str:
     assert isinstance(board, Microcontroller)
     slow, quick = (board.clock.hz.value / found[f"{end}_cycles"] for end in ("most", "fewest"))
     sizes = f"{found['flash']:,} / {found['ram']:,} B"
+    if slow == quick:
+        return f"{sizes}; {found['most_cycles']:,} cycles; {slow:,.0f} steps/s"
     return (
         f"{sizes}; {found['fewest_cycles']:,} to {found['most_cycles']:,} cycles; {slow:,.0f} to {quick:,.0f} steps/s"
     )
@@ -222,14 +239,17 @@ def _native() -> Iterator[str]:
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fit", action="store_true", help="print figures of profiles from what was measured so far")
+    parser.add_argument(
+        "--fit", metavar="PROFILE", nargs="*", help="write figures of boards (default: all) and no page"
+    )
     parser.add_argument("--kept", action="store_true", help="write the page from what was measured so far")
     parser.add_argument("--dry-run", action="store_true", help="print the page and write nothing")
     arguments = parser.parse_args()
-    if arguments.fit:
+    if arguments.fit is not None:
         for profile, figures in fits(json.loads(KEPT.read_text())).items():
-            for name, (value, low, high) in figures.items():
-                print(f"{profile} {name}: {{value: {value}, low: {low}, high: {high}}}")
+            if not arguments.fit or profile in arguments.fit:
+                path = BOARDS / f"{profile}.yaml"
+                publish(path, with_figures(path.read_text(), figures), dry_run=arguments.dry_run)
         return
     kept = json.loads(KEPT.read_text()) if arguments.kept else measure()
     publish(PAGE, page(kept), dry_run=arguments.dry_run)

@@ -167,22 +167,29 @@ def _of_a_step(machine: Machine, folder: Path, define: str) -> tuple[int, int, i
 
 
 def cortex_m0_cycles(instruction: Instruction, went_on: bool) -> Range:
-    """Table 3-1 of ARM DDI 0432C; a multiplication takes 1 cycle or 32, as the chip was built."""
+    """Cycles of the nRF51822.
+
+    Table 3-1 of ARM DDI 0432C; quoted at taisukef.github.io/asm15/armasm.pdf: transfers take 2 cycles, of N registers
+    1 + N, with the program counter 4 + N, branches 3, the rest 1. No quotation of a call's 4 cycles was found. Whoever
+    builds a chip chooses a multiplier of 1 cycle or of 32; Nordic's is "a single-cycle 32 bit multiplier" (nRF51 Series
+    Reference Manual 3.0).
+    """
     name = instruction.name
     if name.startswith(("ldm", "stm", "push", "pop")):
         cycles = 1 + instruction.registers + (3 if not went_on else 0)
         return cycles, cycles
     if name.startswith(("ldr", "str")):
         return 2, 2
-    if name.startswith("mul"):
-        return 1, 32
     if name == "bl":
         return 4, 4
     return (1, 1) if went_on else (3, 3)
 
 
 def cortex_m4_cycles(instruction: Instruction, went_on: bool) -> Range:
-    """Table 3-1 of ARM 100166: a taken branch refills the pipeline in 1 to 3 cycles, and transfers may overlap."""
+    """Table 3-1 of ARM 100166, quoted by TI (SWCU192, table 3-25).
+
+    A taken branch refills the pipeline in 1 to 3 cycles, and transfers may overlap.
+    """
     name = instruction.name
     refill = (0, 0) if went_on else (1, 3)
     if name.startswith(("ldm", "stm", "push", "pop", "ldrd", "strd")):

@@ -1,15 +1,17 @@
-"""Speed of exported C beside `fast` and a float64 solver, on one core, in turns."""
+"""Speed of exported C beside `fast` and a float64 solver: processor time of one thread, in turns."""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import medians_in_turns, seconds
+from benchmarks.common import medians_in_turns
 from pisnn_deploy.formats.c.plan import plan
 from pisnn_deploy.formats.c.writer import c_files
 from pisnn_deploy.graph import IntegerGraph
@@ -24,7 +26,7 @@ FLOAT_SHARE = 100
 
 
 def microseconds(graph: IntegerGraph, steps: int) -> dict[str, float]:
-    """Median microseconds of a PDE step, both audited, and of a float64 step with as many cells.
+    """Median microseconds of processor time of a PDE step, both audited, and of a float64 step with as many cells.
 
     Parameters
     ----------
@@ -45,11 +47,23 @@ def microseconds(graph: IntegerGraph, steps: int) -> dict[str, float]:
         run_graph("fast", graph, graph.initial, options)  # compiles the kernel
         field = graph.initial.astype(np.float64).reshape(graph.mesh.shape)
         measures = {
-            "C": lambda: seconds(lambda: subprocess.run([program], check=True)),
-            "fast": lambda: seconds(lambda: run_graph("fast", graph, graph.initial, options)),
-            "float64": lambda: FLOAT_SHARE * seconds(lambda: _diffuse(field, steps // FLOAT_SHARE)),
+            "C": lambda: _used(lambda: subprocess.run([program], check=True)),
+            "fast": lambda: _used(lambda: run_graph("fast", graph, graph.initial, options)),
+            "float64": lambda: FLOAT_SHARE * _used(lambda: _diffuse(field, steps // FLOAT_SHARE)),
         }
         return {name: 1e6 * time / steps for name, time in medians_in_turns(measures, ROUNDS).items()}
+
+
+def _used(run: Callable[[], object]) -> float:
+    """Processor time of a run in seconds, that of its processes included; other programs do not add to it."""
+    start = _processor_time()
+    run()
+    return _processor_time() - start
+
+
+def _processor_time() -> float:
+    uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(use.ru_utime + use.ru_stime for use in uses)
 
 
 def _diffuse(field: np.ndarray[tuple[int, ...], np.dtype[np.float64]], steps: int) -> None:

@@ -25,7 +25,7 @@ _FROM: Mapping[type[Target], str] = {
 }
 """What the time of a kind of target is made of."""
 _MICROSECONDS = 1e6
-_LEAST_SECONDS, _MOST_STEPS, _GROWTH, _ROUNDS = 0.1, 1 << 16, 4, 3
+_LEAST_SECONDS, _MOST_STEPS, _GROWTH, _ROUNDS = 0.1, 1 << 18, 4, 3
 _STABLE = 0.1
 """Weight of a flux; stable with up to five faces of a cell, and the time does not depend on it."""
 
@@ -177,13 +177,17 @@ def _float_solver(graph: IntegerGraph) -> Callable[[int], None]:
 
 
 def _seconds_of_a_step(run: Callable[[int], None]) -> float:
-    """Processor time of a step: the median of runs that are long enough for start-up not to matter."""
+    """Processor time of a step without set-up: the median of what more steps take beyond a single one."""
     run(1)  # compiles
     steps, took = 1, 0.0
     while took < _LEAST_SECONDS and steps < _MOST_STEPS:
         steps *= _GROWTH
-        took = _seconds(run, steps)
-    return statistics.median([took, *(_seconds(run, steps) for _ in range(_ROUNDS - 1))]) / steps
+        took = _beyond_one(run, steps)
+    return max(statistics.median([took, *(_beyond_one(run, steps) for _ in range(_ROUNDS - 1))]), 0.0) / (steps - 1)
+
+
+def _beyond_one(run: Callable[[int], None], steps: int) -> float:
+    return _seconds(run, steps) - _seconds(run, 1)
 
 
 def _seconds(run: Callable[[int], None], steps: int) -> float:

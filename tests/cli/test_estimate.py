@@ -95,14 +95,14 @@ def test_a_graph_that_cannot_be_exported_has_no_figures(monkeypatch: pytest.Monk
 
 
 def test_this_cpu_is_measured_only_on_demand(artifact: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_MOST_STEPS", 16)
+    monkeypatch.setattr(estimation, "_MOST_STEPS", 1 << 12)
     (told,) = estimated(artifact, "--profile", "cortex-m0", "--measure")
     assert [one["name"] for one in told["measured"]] == ["this CPU, fast", "this CPU, float64"]
     assert all(one[TIME] > 0 and one["energy_per_pde_step_nj"] is None for one in told["measured"])
 
 
 def test_a_run_that_stops_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimation, "_MOST_STEPS", 16)
+    monkeypatch.setattr(estimation, "_MOST_STEPS", 1 << 12)
 
     def stopped(*_: object) -> None:
         raise UsageError("the run stopped")
