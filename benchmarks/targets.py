@@ -78,7 +78,8 @@ step; float64 is plain diffusion with numpy, two-point fluxes on the same mesh, 
 times on this CPU are processor time.
 """
 NATIVE = """Processor time of one thread, in turns, medians of 5; both audit every PDE step. C was compiled by gcc with
--O3 and -march=native; its time includes the start of a process, that of `fast` its set-up.
+-O3, -march=native and -mprefer-vector-width=256, because gcc takes vectors of 512 bits where there are any, which are
+slower for heat2d. Its time includes the start of a process, that of `fast` its set-up.
 """
 CODE = ("fixed_bytes", "operation_bytes", "wide_operation_bytes", "loop_bytes")
 CYCLES = ("operation", "wide_operation", "synapse", "neuron")
