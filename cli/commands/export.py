@@ -24,7 +24,15 @@ from pisnn_deploy.project.exports import ENDINGS, MOST_STEPS, STEPS, export
     "--loop", is_flag=True, help="For onnx: take the number of PDE steps as an input `steps`, instead of doing one."
 )
 @click.option(
-    "--serial", is_flag=True, help="For verilog: run the neurons one after the other, instead of all at once."
+    "--serial",
+    is_flag=True,
+    help="For verilog: run the neurons one after the other, instead of all at once (any graph up to 2^20 neurons).",
+)
+@click.option(
+    "--streamed",
+    is_flag=True,
+    help="For verilog: stream the rows of a grid, a position in every cycle (grids whose weights are the same away "
+    "from walls).",
 )
 @click.option(
     "--steps",
@@ -39,6 +47,7 @@ def command(
     output: Path | None,
     loop: bool,
     serial: bool,
+    streamed: bool,
     steps: int | None,
     as_json: bool,
     quiet: bool,
@@ -54,6 +63,7 @@ def command(
       pisnn-deploy export heat.pisnn --to c -o heat_in_c
       pisnn-deploy export heat.pisnn --to torch -o heat_in_torch
       pisnn-deploy export heat.pisnn --to verilog --serial -o heat_on_an_fpga
+      pisnn-deploy export heat2d --to verilog --streamed -o heat_by_rows
       pisnn-deploy export heat.pisnn --to sanafe --steps 20 -o heat_in_sanafe
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
@@ -67,7 +77,7 @@ def command(
     sanafe: architecture and network for SANA-FE, whose neurons replay the spikes of a run, to estimate time and energy.
     lava: a script that runs a graph of stock processes on plain lava-nc (python on_lava/run.py).
     """
-    facts = export(artifact, None, target, output, loop=loop, serial=serial, steps=steps)
+    facts = export(artifact, None, target, output, loop=loop, serial=serial, streamed=streamed, steps=steps)
     if as_json:
         print_json(facts)
     elif not quiet:

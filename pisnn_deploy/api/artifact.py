@@ -258,6 +258,7 @@ class CompiledArtifact:
         *,
         loop: bool = False,
         serial: bool = False,
+        streamed: bool = False,
         steps: int | None = None,
     ) -> dict[str, Any]:
         """Export the artifact to another format.
@@ -272,6 +273,8 @@ class CompiledArtifact:
             Whether to add an input ``steps`` to an ONNX model, the number of PDE steps to run.
         serial : bool
             Whether Verilog runs the neurons one after the other.
+        streamed : bool
+            Whether Verilog streams the rows of a grid.
         steps : int, optional
             PDE steps of the run whose spikes SANA-FE replays (default: 10).
 
@@ -285,7 +288,7 @@ class CompiledArtifact:
         UsageError
             The format does not support the graph, or the file cannot be written.
         """
-        return export("artifact", self, to, Path(output), loop=loop, serial=serial, steps=steps)
+        return export("artifact", self, to, Path(output), loop=loop, serial=serial, streamed=streamed, steps=steps)
 
     @property
     def _rows(self) -> dict[str, str]:

@@ -50,6 +50,7 @@ def export(
     *,
     loop: bool = False,
     serial: bool = False,
+    streamed: bool = False,
     steps: int | None = None,
 ) -> dict[str, Any]:
     """Export a model or an artifact to another format.
@@ -69,6 +70,8 @@ def export(
         Write an ONNX model that runs the number of PDE steps given as an input.
     serial : bool
         Write Verilog that runs the neurons one after the other.
+    streamed : bool
+        Write Verilog that streams the rows of a grid.
     steps : int or None
         PDE steps of the run whose spikes ``sanafe`` replays (default: 10).
 
@@ -82,16 +85,7 @@ def export(
     UsageError
         It cannot be read or written, or the format cannot hold it.
     """
-    if to not in ENDINGS:
-        raise UsageError(f"`to` {to!r}: expected one of {', '.join(ENDINGS)}")
-    if loop and to != "onnx":
-        raise UsageError("`loop`: needs `to` onnx")
-    if serial and to != "verilog":
-        raise UsageError("`serial`: needs `to` verilog")
-    if steps is not None and to != "sanafe":
-        raise UsageError("`steps`: needs `to` sanafe")
-    if steps is not None and not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"`steps` {steps}: expected 1 to {MOST_STEPS}")
+    _require_options_of(to, loop=loop, serial=serial, streamed=streamed, steps=steps)
     named = Path(Path(name).name)
     path = output or named.with_name(f"{named.stem}{ENDINGS[to]}")
 
@@ -110,7 +104,7 @@ def export(
     if to == "c":
         return _write_files(name, "c", path, lambda: _c_files(graph()))
     if to == "verilog":
-        return _write_files(name, "verilog", path, lambda: _verilog_files(graph(), serial))
+        return _write_files(name, "verilog", path, lambda: _verilog_files(graph(), serial, streamed))
     if to == "torch":
         return _write_files(name, "torch", path, lambda: _torch_files(graph()))
     if to == "sanafe":
@@ -122,6 +116,22 @@ def export(
         content, facts = graph_network(graph_of_one_field(), to)
     write_whole(path, content)
     return {"file": str(path), "format": to, "bytes": len(content), **facts}
+
+
+def _require_options_of(to: str, *, loop: bool, serial: bool, streamed: bool, steps: int | None) -> None:
+    """Refuse options that the format does not have."""
+    if to not in ENDINGS:
+        raise UsageError(f"`to` {to!r}: expected one of {', '.join(ENDINGS)}")
+    if loop and to != "onnx":
+        raise UsageError("`loop`: needs `to` onnx")
+    if serial and to != "verilog":
+        raise UsageError("`serial`: needs `to` verilog")
+    if streamed and (to != "verilog" or serial):
+        raise UsageError("`streamed`: needs `to` verilog, without `serial`")
+    if steps is not None and to != "sanafe":
+        raise UsageError("`steps`: needs `to` sanafe")
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"`steps` {steps}: expected 1 to {MOST_STEPS}")
 
 
 def _write_onnx(name: str, graph: Callable[[], Source], path: Path, loop: bool) -> dict[str, Any]:
@@ -150,14 +160,13 @@ def _c_files(source: Source) -> Files:
     return c_files(parts, source.sha256), memory(parts)
 
 
-def _verilog_files(source: Source, is_serial: bool) -> Files:
+def _verilog_files(source: Source, is_serial: bool, is_streamed: bool) -> Files:
     from pisnn_deploy.formats.c.plan import plan
-    from pisnn_deploy.formats.verilog.parallel import PARALLEL
-    from pisnn_deploy.formats.verilog.serial import SERIAL
-    from pisnn_deploy.formats.verilog.writer import verilog_files
+    from pisnn_deploy.formats.verilog.writer import layout_named, verilog_files
 
     _require_proved(source.graph)
-    return verilog_files(plan(source.graph), source.sha256, SERIAL if is_serial else PARALLEL), {}
+    layout = layout_named("streamed" if is_streamed else "serial" if is_serial else "parallel")
+    return verilog_files(plan(source.graph), source.sha256, layout), {}
 
 
 def _torch_files(source: Source) -> Files:

@@ -37,7 +37,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "verify": (pd.CompiledArtifact.verify, ["self"]),
     "check": (pd.CompiledArtifact.check, ["self", "profile", "options"]),
     "check_outcomes": (pd.CompiledArtifact.check_outcomes, ["self", "profiles", "name", "options"]),
-    "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop", "serial", "steps"]),
+    "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop", "serial", "streamed", "steps"]),
     "plot": (pd.SimulationRun.plot, ["self", "path"]),
     "report": (pd.SimulationRun.report, ["self", "path"]),
     "raster": (pd.SimulationRun.raster, ["self", "path"]),

@@ -224,7 +224,9 @@ def test_the_command_and_the_files_are_the_same_each_time(tmp_path: Path) -> Non
 
 
 def test_a_graph_with_too_many_neurons_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"heat1d has 12 neurons, and verilog takes at most 11; use `serial`"):
+    with pytest.raises(
+        UsageError, match=r"heat1d cannot be parallel: 12 neurons, and it takes at most 11; use `streamed` or `serial`"
+    ):
         verilog_files(plan(ring()), architecture=replace(PARALLEL, most_neurons=11))
     result = CliRunner().invoke(group, ["export", "heat1d", "--to", "c", "--serial"])
     assert isinstance(result.exception, UsageError)

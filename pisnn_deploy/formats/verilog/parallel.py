@@ -114,4 +114,10 @@ def _no_tables(_: Hardware) -> dict[str, bytes]:
     return {}
 
 
-PARALLEL = Architecture(top, _no_tables, "_next", 4096, "use `serial`, which needs memory instead of circuits")
+def _seen(hardware: Hardware) -> Iterator[tuple[str, str]]:
+    """Loops over all that a testbench compares."""
+    for array in hardware.seen:
+        yield f"n = 0; n < {array.size}", f"dut.{array.name}{'_next' * (array in hardware.kept)}[n]"
+
+
+PARALLEL = Architecture("parallel", top, _no_tables, _seen, True, 4096)

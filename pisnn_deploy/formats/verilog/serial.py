@@ -97,13 +97,13 @@ class _Machine:
                 word | (number & mask) << shift for word, number in zip(words, self._all[name].tolist(), strict=True)
             ]
             shift += bits
-        files = {SYNAPSES: _hex(words, shift)}
+        files = {SYNAPSES: hex_lines(words, shift)}
         for unit in self._hardware.units:
             for name, values in unit.parameters.items():
                 if not _is_constant(values):
-                    files[f"{unit.name}_{name}.hex"] = _hex(values.tolist(), unit.values[name].bits)
+                    files[f"{unit.name}_{name}.hex"] = hex_lines(values.tolist(), unit.values[name].bits)
         for array, start in self._hardware.kept.items():
-            files[f"{array.name}.hex"] = _hex(start.tolist(), array.bounds.bits)
+            files[f"{array.name}.hex"] = hex_lines(start.tolist(), array.bounds.bits)
         return files
 
     def lines(self) -> Iterator[str]:
@@ -279,7 +279,7 @@ always @(posedge clk) begin
 end"""
 
 
-def _hex(numbers: list[int], bits: int) -> bytes:
+def hex_lines(numbers: list[int], bits: int) -> bytes:
     """Lines for ``$readmemh``."""
     digits, mask = (bits + 3) // 4, (1 << bits) - 1
     return "".join(f"{number & mask:0{digits}x}\n" for number in numbers).encode()
@@ -289,4 +289,10 @@ def _is_constant(values: Integers) -> bool:
     return bool((values == values[0]).all())
 
 
-SERIAL = Architecture(top, tables, "", 1 << 20, "choose a coarser mesh")
+def _seen(hardware: Hardware) -> Iterator[tuple[str, str]]:
+    """Loops over all that a testbench compares."""
+    for array in hardware.seen:
+        yield f"n = 0; n < {array.size}", f"dut.{array.name}[n]"
+
+
+SERIAL = Architecture("serial", top, tables, _seen, False, 1 << 20)

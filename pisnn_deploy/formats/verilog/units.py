@@ -12,6 +12,7 @@ from pisnn_deploy.formats.c.plan import Array, Holders, Neurons, Plan
 from pisnn_deploy.formats.c.types import Reads
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.language import Operation
@@ -87,12 +88,15 @@ class Hardware:
         Arrays of the cells of each field.
     seen : tuple of Array
         Arrays whose integers the self-test compares, in the order of its hash.
+    mesh : FaceMesh
+        Whose cells and faces the neurons stand for.
     """
 
     units: tuple[Unit, ...]
     kept: dict[Array, Integers]
     masses: tuple[Array, ...]
     seen: tuple[Array, ...]
+    mesh: FaceMesh
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -115,7 +119,7 @@ def hardware_of(plan: Plan) -> Hardware:
             kept |= {array: start[neurons.population.name][state] for state, array in neurons.states.items()}
     for channels, neurons in plan.channels:
         seen += [*neurons.states.values(), neurons.sends[channels.output]]
-    return Hardware(tuple(_units(plan)), kept, tuple(part.cells for part in plan.holders), tuple(seen))
+    return Hardware(tuple(_units(plan)), kept, tuple(part.cells for part in plan.holders), tuple(seen), plan.graph.mesh)
 
 
 def _units(plan: Plan) -> Iterator[Unit]:

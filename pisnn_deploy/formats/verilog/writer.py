@@ -9,9 +9,19 @@ from pisnn_deploy.formats.c.plan import Plan
 from pisnn_deploy.formats.trace import traced
 from pisnn_deploy.formats.verilog.architecture import Architecture
 from pisnn_deploy.formats.verilog.parallel import PARALLEL, address_bits
+from pisnn_deploy.formats.verilog.serial import SERIAL
 from pisnn_deploy.formats.verilog.statements import module
+from pisnn_deploy.formats.verilog.streamed import STREAMED
 from pisnn_deploy.formats.verilog.texts import BENCH, CHIP, MAKE
 from pisnn_deploy.formats.verilog.units import Hardware, hardware_of
+
+LAYOUTS = (PARALLEL, STREAMED, SERIAL)
+"""All layouts, the fastest first."""
+
+
+def layout_named(name: str) -> Architecture:
+    """A layout by its name."""
+    return next(layout for layout in LAYOUTS if layout.name == name)
 
 
 def verilog_files(plan: Plan, sha256: str = "", architecture: Architecture = PARALLEL) -> dict[str, bytes]:
@@ -22,7 +32,7 @@ def verilog_files(plan: Plan, sha256: str = "", architecture: Architecture = PAR
     sha256 : str
         Hash of the artifact, for a comment.
     architecture : Architecture
-        `PARALLEL`, all neurons at once, or `SERIAL`, one after the other.
+        `PARALLEL`, all neurons at once, `STREAMED`, by rows, or `SERIAL`, one after the other.
 
     Returns
     -------
@@ -32,28 +42,30 @@ def verilog_files(plan: Plan, sha256: str = "", architecture: Architecture = PAR
     Raises
     ------
     UsageError
-        The graph has too many neurons.
+        The layout does not suit the graph; the message names those that do.
     """
     graph, hardware = plan.graph, hardware_of(plan)
-    neurons, shape = sum(unit.size for unit in hardware.units), "x".join(map(str, graph.mesh.shape))
-    if neurons > architecture.most_neurons:
-        raise UsageError(
-            f"{graph.spec.name} has {neurons} neurons, and verilog takes at most {architecture.most_neurons}; "
-            f"{architecture.remedy}"
-        )
+    shape = "x".join(map(str, graph.mesh.shape))
+    reason = architecture.refuses(hardware)
+    if reason:
+        others = [
+            layout.name for layout in LAYOUTS if layout.name != architecture.name and not layout.refuses(hardware)
+        ]
+        remedy = f"use `{'` or `'.join(others)}`" if others else "choose a coarser mesh"
+        raise UsageError(f"verilog: {graph.spec.name} cannot be {architecture.name}: {reason}; {remedy}")
     about = [f"// {graph.spec.name}, {shape} cells. One PDE step is {graph.time_step!r}."]
     about += [f"// A quantum of {field.name} is {field.value_per_quantum!r}." for field in graph.fields]
     about += [f"// Artifact {sha256}"] if sha256 else []
     programs = [line for unit in hardware.units if unit.operations for line in module(unit)]
     source = [*map(_plain, about), "`timescale 1ns / 1ns", "", *programs, *architecture.module(hardware), ""]
     steps, digest = traced(graph)
-    hashed = "\n".join(_hashed(hardware, architecture.ending))
+    hashed = "\n".join(_hashed(hardware, architecture))
     bench = BENCH.substitute(
         steps=steps,
         hash=f"{digest:016x}",
         ends="".join(_tied(hardware)),
-        during=hashed if architecture.ending else "",
-        after="" if architecture.ending else hashed,
+        during=hashed if architecture.is_early else "",
+        after="" if architecture.is_early else hashed,
     )
     files = {"pisnn.v": "\n".join(source), "bench.v": bench, "chip.v": _chip(hardware), "Makefile": MAKE.substitute()}
     return {name: text.encode("ascii") for name, text in files.items()} | architecture.tables(hardware)
@@ -97,8 +109,7 @@ def _tied(hardware: Hardware) -> Iterator[str]:
         yield f", .{array.name}_data({array.bounds.bits}'sd0), .{array.name}_value()"
 
 
-def _hashed(hardware: Hardware, ending: str) -> Iterator[str]:
-    """Loops that hash what a PDE step leaves; `ending` is that of the wires of what memory is about to hold."""
-    for array in hardware.seen:
-        name = f"{array.name}{ending}" if array in hardware.kept else array.name
-        yield f"            for (n = 0; n < {array.size}; n = n + 1) hashed(dut.{name}[n]);"
+def _hashed(hardware: Hardware, architecture: Architecture) -> Iterator[str]:
+    """Loops that hash what a PDE step leaves."""
+    for head, element in architecture.seen(hardware):
+        yield f"            for ({head}; n = n + 1) hashed({element});"
