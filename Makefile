@@ -79,7 +79,7 @@ browser: ## install chromium for the tests of reports, from Debian's packages, i
 TARGETS := gcc clang arm-none-eabi-gcc qemu-system-arm riscv64-unknown-elf-gcc qemu-system-riscv32 avr-gcc simavr \
 	iverilog verilator g++ make yosys nextpnr-ice40 icepack
 TARGET_PACKAGES := gcc clang gcc-arm-none-eabi qemu-system-arm gcc-riscv64-unknown-elf qemu-system-misc gcc-avr avr-libc simavr \
-	iverilog verilator g++ make yosys nextpnr-ice40 fpga-icestorm nextpnr-ice40 icepack
+	iverilog verilator g++ make yosys nextpnr-ice40 fpga-icestorm
 
 targets: ## install compilers, and simulators of microcontrollers and circuits, for the tests, from Debian's packages, if missing
 	@for program in $(TARGETS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
