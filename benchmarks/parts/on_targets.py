@@ -18,6 +18,8 @@ from pisnn_deploy.formats.trace import traced
 from pisnn_deploy.formats.verilog.architecture import Architecture
 from pisnn_deploy.formats.verilog.parallel import PARALLEL
 from pisnn_deploy.formats.verilog.serial import SERIAL
+from pisnn_deploy.formats.verilog.streamed import STREAMED, cycles
+from pisnn_deploy.formats.verilog.units import hardware_of
 from pisnn_deploy.formats.verilog.writer import verilog_files
 from pisnn_deploy.graph import IntegerGraph
 
@@ -63,6 +65,11 @@ def at_once_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
 def serially_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
     """Size of a circuit with neurons one after the other, by profile."""
     return _on_fpgas(graph, SERIAL)
+
+
+def by_rows_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
+    """Size and clock cycles of a circuit that streams rows, by profile and under ``cycles``."""
+    return _on_fpgas(graph, STREAMED) | {"cycles": cycles(hardware_of(plan(graph)))}
 
 
 def _on_fpgas(graph: IntegerGraph, architecture: Architecture) -> dict[str, Any]:
