@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,45 +120,52 @@ def elements(node: Node, table: Tiles, tile: int) -> Iterator[tuple[Source, set[
         yield term.source, set(read[(read >= 0) & (values != 0)].tolist()), False
 
 
-@pytest.mark.parametrize("shares", [1, 2, 3])
+@pytest.mark.parametrize(("shares", "steps"), [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 4)])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_tile_comes_after_what_it_needs(name: str, shares: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_tile_comes_after_what_it_needs(
+    name: str, shares: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In another round, or before it on the same thread: what it reads is written, and what it overwrites is read."""
     monkeypatch.setattr(tiles, "TILE", 7)
     monkeypatch.setattr(schedule, "BLOCK_BYTES", 400)
     network = network_of(GRAPHS[name]())
-    plan, ordered = schedule_of(network, {node.name: tiles_of(node) for node in network.nodes}, shares)
-    assert plan.shares == shares
-    events: list[tuple[int, int, int, int, int]] = []  # node, tile, share, round, place within the round
+    plan = schedule_of(network, {node.name: tiles_of(node) for node in network.nodes}, shares, steps)
+    assert (plan.shares, plan.steps) == (shares, steps)
+    when: dict[tuple[int, int, int], tuple[int, int, int]] = {}  # share, round, place of step, node, tile
     for share in range(shares):
         for turn in range(plan.rounds):
             at = share * plan.rounds + turn
-            for number, first, last, _ in plan.items[plan.starts[at] : plan.starts[at + 1]].tolist():
-                events += [(number, tile, share, turn, len(events) + tile - first) for tile in range(first, last)]
-    counted = [(number, tile) for number, tile, *_ in events]
-    assert sorted(counted) == [(n, t) for n, node in enumerate(network.nodes) for t in range(ordered[node.name].count)]
-    when = {(number, tile): place for number, tile, *place in events}
-    touched: dict[tuple[Source, int], list[tuple[int, int, bool]]] = {}
-    for number, node in enumerate(network.nodes):
-        now: list[tuple[tuple[Source, int], tuple[int, int, bool]]] = []
-        for tile in range(ordered[node.name].count):
-            for source, places, is_own in elements(node, ordered[node.name], tile):
-                if network.buffers[source.buffer].is_doubled and not source.is_new:
-                    continue
+            for number, first, last, _, step in plan.items[plan.starts[at] : plan.starts[at + 1]].tolist():
+                for tile in range(first, last):
+                    assert when.setdefault((step, number, tile), (share, turn, len(when)))[2] == len(when) - 1
+    order = [(step, number) for step in range(steps) for number in range(len(network.nodes))]
+    tiles_in = {(step, number): plan.tiles[step][network.nodes[number].name] for step, number in order}
+    assert sorted(when) == [(*key, tile) for key in order for tile in range(tiles_in[key].count)]
+    touched: dict[tuple[Source, int], list[tuple[tuple[int, int, int], bool]]] = {}
+    for step, number in order:
+        now: list[tuple[tuple[Source, int], tuple[tuple[int, int, int], bool]]] = []
+        node = network.nodes[number]
+        for tile in range(tiles_in[step, number].count):
+            share, turn, at = when[step, number, tile]
+            for source, places, is_own in elements(node, tiles_in[step, number], tile):
+                is_doubled = network.buffers[source.buffer].is_doubled
+                is_changed = is_own and not (is_doubled and not source.is_new)
+                array = replace(source, is_new=source.is_new ^ bool(is_doubled and step % 2))
                 for place in places:
-                    for other, before, was_own in touched.get((source, place), ()):
-                        if is_own or was_own:
-                            share, turn, at = when[number, tile]
-                            share_before, turn_before, at_before = when[other, before]
+                    for (share_before, turn_before, at_before), was_changed in touched.get((array, place), ()):
+                        if is_changed or was_changed:
                             is_before = (share, turn) == (share_before, turn_before) and at_before < at
                             assert turn_before < turn or is_before
-                    now.append(((source, place), (number, tile, is_own)))
+                    now.append(((array, place), ((share, turn, at), is_changed)))
         for key, entry in now:
             touched.setdefault(key, []).append(entry)
 
 
 TEXT = """define i64 @advance(ptr %p, i64 %a, i64 %b, i64 %c, i64 %d, i64 %e) {
   ret i64 %NUMBER
+}
+define i64 @sweep(ptr %p, i64 %a, i64 %b, i64 %c, i64 %d, i64 %e) {
+  ret i64 %e
 }
 define i64 @respond(ptr %p, i64 %a, i64 %b) {
   ret i64 %b

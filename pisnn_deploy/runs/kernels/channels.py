@@ -110,8 +110,11 @@ class _Channels:
         turn.write(sent_of(self.name, 0), packet)
         moved = turn.read(transported_of(self.name))
         turn.write(transported_of(self.name), turn.code.add(moved, packet, moved.bits))
-        turn.count(PACKETS, turn.code.compare("ne", packet, number(0, packet.bits)))
-        turn.add(QUANTA, turn.code.magnitude(packet, packet.bits), Interval(0, reach(interval)))
+        quanta = turn.code.magnitude(packet, packet.bits)
+        turn.add(QUANTA, quanta, Interval(0, reach(interval)))
+        fires = turn.code.call("umin", [quanta, number(1, packet.bits)], packet.bits)
+        counted = (draft.spikes[population.name],) if self.asked is None and not population.lines else ()
+        turn.add(PACKETS, fires, Interval(0, 1), *counted)
         self._count(turn, values, before)
         if self.audited is not None:
             turn.keep("current", values[self.audited[0]])
@@ -126,7 +129,8 @@ class _Channels:
         """Count spikes: packets, and residues that change; channels that ask send all outputs as values."""
         draft, population = self.draft, self.population
         if self.asked is None:
-            draft.count(turn, population, values[self.program.sends[0]])
+            if population.lines:
+                draft.count(turn, population, values[self.program.sends[0]])
         else:
             for output, value in enumerate(self.program.sends):
                 if draft.is_heard(population, output) and output not in self.asked.outputs:

@@ -206,10 +206,13 @@ class Draft:
         program, name = population.program, population.name
         parameters = {parameter: turn.read_constant(parameter) for parameter in program.parameters}
         values = words.write(turn.code, {**turn.sums, **before, **parameters}, turn.tables)
+        limits: dict[Value, int] = {}
         for value in program.names:
             largest = self.largest(name, population.quantity(value))
             if reach(words.bounds[value]) > largest:
-                turn.require_width(values[value], largest, FLAG_WIDTH)
+                limits[values[value]] = min(largest, limits.get(values[value], UNLIMITED))
+        for limited, largest in limits.items():
+            turn.require_width(limited, largest, FLAG_WIDTH)
         for state, after in changes_of(program).items():
             buffer = state_of(name, state)
             turn.write(buffer, values[after], is_new=self.buffers[buffer].is_doubled)

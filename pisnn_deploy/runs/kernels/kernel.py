@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.runs.kernels.ir import metadata, table_texts
 from pisnn_deploy.runs.kernels.loops import Addresses, NodeText
 from pisnn_deploy.runs.kernels.machine import Functions, compiled
-from pisnn_deploy.runs.kernels.network import Network
+from pisnn_deploy.runs.kernels.network import FLAGS, Integers, Network
 from pisnn_deploy.runs.kernels.schedule import Schedule
 from pisnn_deploy.runs.kernels.steps import (
     COUNTERS,
@@ -26,7 +27,6 @@ from pisnn_deploy.runs.kernels.steps import (
     counters_size,
     step_functions,
 )
-from pisnn_deploy.runs.kernels.tiles import Tiles
 
 Array = NDArray[Any]
 """Integers of 16, 32 or 64 bits."""
@@ -36,12 +36,14 @@ _LINE = 64
 
 
 class Kernel:
-    """A network, its tiles and its schedule, with the code that runs them.
+    """A network, its tiles and its schedules, with the code that runs them.
 
     Parameters
     ----------
-    tiles : dict of str to Tiles
-        Tiles of each node by name.
+    schedule : Schedule
+        Schedule of a single step.
+    sweep : Schedule, optional
+        Schedule of a sweep of several steps, an even number.
     is_optimised : bool
         Whether to spend time on making the code fast.
 
@@ -51,21 +53,17 @@ class Kernel:
         Both arrays of each buffer; twice the same where it is not doubled.
     counters : int64 array
         Results of the run so far, see `steps`.
+    is_swept : bool
+        Whether the last steps were those of a sweep, so that a flag may be that of any of them.
     """
 
     def __init__(
-        self, network: Network, tiles: Mapping[str, Tiles], schedule: Schedule, *, is_optimised: bool = True
+        self, network: Network, schedule: Schedule, sweep: Schedule | None = None, *, is_optimised: bool = True
     ) -> None:
         self._is_optimised = is_optimised
-        self._network, self._tiles, self._schedule = network, tiles, schedule
-        self._arrays: list[Array] = []
+        self._network, self._schedule, self._sweep = network, schedule, sweep
         self.results = network.results
         self.counters = np.zeros(counters_size(network.results), np.int64)
-        rows = np.zeros((schedule.shares, network.results.size), np.int64)
-        meeting = np.zeros(2 * _LINE // 8, np.int64)
-        for array in (self.counters, rows, schedule.items, schedule.starts, meeting):
-            self._place(array)
-        assert (0, 1, 2, 3, 4, len(self._arrays)) == (COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER)
         self.pairs = {
             buffer.name: (
                 first := _aligned(buffer.size, buffer.bits),
@@ -73,35 +71,36 @@ class Kernel:
             )
             for buffer in network.buffers.values()
         }
-        self._addresses = self._placed()
-        self._table = np.array([array.ctypes.data for array in self._arrays], np.uint64)
-        self.is_turned = False
+        self._meeting = np.zeros(2 * _LINE // 8, np.int64)
+        single = _List(network, schedule, 0, self._shared)
+        self._tiles, self._addresses, self._table = schedule.tiles[0], single.addresses, single.table
+        self._lists = [single]
+        self._sweeps: list[NDArray[np.uint64]] = []
+        """For both turns, the addresses of the lists of the steps of a sweep."""
+        if sweep is not None:
+            self._sweeps += [self._lists_of(sweep, is_turned) for is_turned in (False, True)]
+        self.is_turned = self.is_swept = False
         self._pool = ThreadPoolExecutor(max(1, schedule.shares - 1), "pisnn-fast")  # starts no thread before its use
 
-    def _place(self, array: Array) -> int:
-        self._arrays.append(array)
-        return len(self._arrays) - 1
+    def _lists_of(self, sweep: Schedule, is_turned: bool) -> NDArray[np.uint64]:
+        """Make the lists of the steps of a sweep; return their addresses."""
+        lists = [_List(self._network, sweep, step, self._shared) for step in range(sweep.steps)]
+        for step, each in enumerate(lists):
+            if is_turned ^ bool(step % 2):
+                each.swap(self._doubled)
+        self._lists += lists
+        return np.array([each.table.ctypes.data for each in lists], np.uint64)
 
-    def _placed(self) -> Addresses:
-        buffers = {
-            (name, is_new): self._place(pair[is_new]) for name, pair in self.pairs.items() for is_new in (False, True)
-        }
-        tiles, listings, constants = {}, {}, {}
-        for node in self._network.nodes:
-            table = self._tiles[node.name]
-            head = np.stack([table.kind, table.first, table.length], axis=1)
-            tiles[node.name] = self._place(
-                np.ascontiguousarray(np.concatenate([head, table.bases, table.factors], axis=1))
-            )
-            for number, listing in enumerate(table.listings, len(table.patterns)):
-                listings[node.name, number - len(table.patterns)] = self._place(listing.neurons.astype(np.int32))
-                for columns, weights in zip(listing.columns, listing.weights, strict=True):
-                    self._place(np.ascontiguousarray(columns))
-                    self._place(np.ascontiguousarray(weights))
-            for name, values in node.constants.items():
-                if table.reads(name):
-                    constants[node.name, name] = self._place(np.ascontiguousarray(values, np.int64))
-        return Addresses(buffers, tiles, listings, constants)
+    @property
+    def _shared(self) -> _Shared:
+        return _Shared(self.counters, self._meeting, self.pairs)
+
+    @property
+    def _doubled(self) -> list[tuple[int, int]]:
+        """Places of the two arrays of each doubled buffer in a list of addresses."""
+        places = self._addresses.buffers
+        doubled = (buffer.name for buffer in self._network.buffers.values() if buffer.is_doubled)
+        return [(places[name, False], places[name, True]) for name in doubled]
 
     @cached_property
     def functions(self) -> Functions:
@@ -123,12 +122,8 @@ class Kernel:
             text, loops = writer.write()
             functions.append(text)
             used += loops
-        swapped = [
-            (self._addresses.buffers[buffer.name, False], self._addresses.buffers[buffer.name, True])
-            for buffer in self._network.buffers.values()
-            if buffer.is_doubled
-        ]
-        return "\n".join([*table_texts(tables), *functions, step_functions(self._network, swapped), metadata(used)])
+        steps = step_functions(self._network, self._doubled)
+        return "\n".join([*table_texts(tables), *functions, steps, metadata(used)])
 
     def run(self, steps: int, *, ends: bool) -> int:
         """Run PDE steps, up to one with a flag; return their number.
@@ -138,13 +133,28 @@ class Kernel:
         ends : bool
             Whether the last of these steps is the last of the run, after which nothing is sent.
         """
-        shares, rounds = self._schedule.shares, self._schedule.rounds
-        work = partial(self.functions.advance, self._table.ctypes.data)
-        others = [self._pool.submit(work, each, shares, rounds, steps, int(ends)) for each in range(1, shares)]
-        done = work(0, shares, rounds, steps, int(ends))
+        self.is_swept = False
+        done, plan = 0, self._sweep
+        if plan is not None and steps - ends >= plan.steps:
+            sweeps = (steps - ends) // plan.steps
+            lists = self._sweeps[self.is_turned].ctypes.data
+            ran = self._run(partial(self.functions.sweep, lists), plan, sweeps, plan.steps)
+            done, self.is_swept = ran * plan.steps, True
+        if done < steps and not (self.is_swept and self.counters[FLAGS]):
+            self.is_swept = False
+            ran = self._run(
+                partial(self.functions.advance, self._table.ctypes.data), self._schedule, steps - done, int(ends)
+            )
+            self.is_turned ^= bool(ran % 2)
+            done += ran
+        return done
+
+    def _run(self, function: Callable[..., int], plan: Schedule, *counts: int) -> int:
+        work = partial(_of_share, function, plan, counts)
+        others = [self._pool.submit(work, each) for each in range(1, plan.shares)]
+        done = work(0)
         for other in others:
             other.result()
-        self.is_turned ^= bool(done % 2)
         return done
 
     def close(self) -> None:
@@ -160,6 +170,60 @@ class Kernel:
     def now(self, name: str) -> Array:
         """The array of a buffer that the next step reads."""
         return self.pairs[name][self.is_turned]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Arrays that all lists of addresses name."""
+
+    counters: Integers
+    meeting: Integers
+    pairs: Mapping[str, tuple[Array, Array]]
+
+
+class _List:
+    """List of the addresses of all arrays that a step uses."""
+
+    def __init__(self, network: Network, schedule: Schedule, step: int, shared: _Shared) -> None:
+        self._arrays: list[Array] = []
+        rows = np.zeros((schedule.shares, network.results.size), np.int64)
+        for array in (shared.counters, rows, schedule.items, schedule.starts, shared.meeting):
+            self._place(array)
+        assert (0, 1, 2, 3, 4, len(self._arrays)) == (COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER)
+        buffers = {
+            (name, is_new): self._place(pair[is_new]) for name, pair in shared.pairs.items() for is_new in (False, True)
+        }
+        tiles, listings, constants = {}, {}, {}
+        for node in network.nodes:
+            table = schedule.tiles[step][node.name]
+            head = np.stack([table.kind, table.first, table.length], axis=1)
+            tiles[node.name] = self._place(
+                np.ascontiguousarray(np.concatenate([head, table.bases, table.factors], axis=1))
+            )
+            for number, listing in enumerate(table.listings, len(table.patterns)):
+                listings[node.name, number - len(table.patterns)] = self._place(listing.neurons.astype(np.int32))
+                for columns, weights in zip(listing.columns, listing.weights, strict=True):
+                    self._place(np.ascontiguousarray(columns))
+                    self._place(np.ascontiguousarray(weights))
+            for name, values in node.constants.items():
+                if table.reads(name):
+                    constants[node.name, name] = self._place(np.ascontiguousarray(values, np.int64))
+        self.addresses = Addresses(buffers, tiles, listings, constants)
+        self.table = np.array([array.ctypes.data for array in self._arrays], np.uint64)
+
+    def _place(self, array: Array) -> int:
+        self._arrays.append(array)
+        return len(self._arrays) - 1
+
+    def swap(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Swap the arrays of doubled buffers."""
+        for first, second in pairs:
+            self.table[[first, second]] = self.table[[second, first]]
+
+
+def _of_share(function: Callable[..., int], plan: Schedule, counts: tuple[int, ...], share: int) -> int:
+    """Run the items of a thread."""
+    return function(share, plan.shares, plan.rounds, *counts)
 
 
 def _aligned(size: int, bits: int) -> Array:

@@ -75,13 +75,14 @@ class Functions:
 
     Attributes
     ----------
-    advance, respond : callable
-        See `steps`; they take the address of the list of addresses, and integers.
+    advance, sweep, respond : callable
+        See `steps`; they take the address of the list of addresses, or of a list of lists, and integers.
     engine : object
         Keeps the code in memory.
     """
 
     advance: Callable[..., int]
+    sweep: Callable[..., int]
     respond: Callable[..., int]
     engine: Any
 
@@ -115,11 +116,9 @@ def compiled(text: str, *, is_optimised: bool) -> Functions:
             _keep(path, digest, code)
     engine = host.loaded(code)
     integer = ctypes.c_int64
-    return Functions(
-        ctypes.CFUNCTYPE(integer, ctypes.c_void_p, *[integer] * 5)(engine.get_function_address("advance")),
-        ctypes.CFUNCTYPE(integer, ctypes.c_void_p, *[integer] * 2)(engine.get_function_address("respond")),
-        engine,
-    )
+    steps, items = (ctypes.CFUNCTYPE(integer, ctypes.c_void_p, *[integer] * count) for count in (5, 2))
+    address = engine.get_function_address
+    return Functions(steps(address("advance")), steps(address("sweep")), items(address("respond")), engine)
 
 
 def kernel_folder() -> Path | None:

@@ -19,7 +19,7 @@ from pisnn_deploy.runs.kernels.building import network_of
 from pisnn_deploy.runs.kernels.draft import ledger_of, mass_of, sent_of, state_of, transported_of
 from pisnn_deploy.runs.kernels.kernel import Kernel
 from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, reach
-from pisnn_deploy.runs.kernels.schedule import schedule_of
+from pisnn_deploy.runs.kernels.schedule import bytes_of, schedule_of
 from pisnn_deploy.runs.kernels.steps import FLAG_NAMES
 from pisnn_deploy.runs.kernels.threads import thread_count
 from pisnn_deploy.runs.kernels.tiles import tiles_of
@@ -30,6 +30,8 @@ _STRICT = {"width", "range"}
 """Flags that may be set without a violation."""
 SHORT_RUN = 1 << 22
 """Cells times PDE steps below which optimising the code takes longer than it saves."""
+LARGE, SWEPT = 1 << 24, 4
+"""Bytes of arrays from which several PDE steps share a sweep, because they exceed caches, and how many."""
 SNAPSHOT_SECONDS = 1.0
 """Interval of snapshots; at most this much work is repeated to explain a flag."""
 _ADVICE = "the kernel or the memory of this machine is at fault; please report it"
@@ -80,8 +82,9 @@ class KernelStepper:
         network = network_of(graph, audited=audited)
         tiles = {node.name: tiles_of(node) for node in network.nodes}
         is_long = graph.mesh.cells * max(0, steps - start.step) >= SHORT_RUN
-        schedule, tiles = schedule_of(network, tiles, threads or thread_count(graph.mesh.cells))
-        self.kernel = Kernel(network, tiles, schedule, is_optimised=is_long)
+        shares, is_large = threads or thread_count(graph.mesh.cells), bytes_of(network) >= LARGE
+        sweep = schedule_of(network, tiles, shares, SWEPT) if is_large else None
+        self.kernel = Kernel(network, schedule_of(network, tiles, shares), sweep, is_optimised=is_long)
         self._violations = dict.fromkeys(KINDS, 0)
         self._stopped: Tally | None = None
         packets = max(reach(network.buffers[sent_of(each.population, 0)].interval) for each in graph.channels)
@@ -236,8 +239,19 @@ class KernelStepper:
         self._noted = self.state()
         self._noted_at = time.perf_counter()
 
+    def _find(self) -> None:
+        """Repeat a sweep with a flag step by step, up to the first one that sets it."""
+        last = self._step
+        self.restore(self._noted)
+        while self._step < last:
+            if not self._some(1):
+                return
+        raise CheckError(f"backend fast: repeating PDE steps up to {last} set no flag; {_ADVICE}")
+
     def _explain(self) -> None:
         """Explain the flag of the last PDE step: raise the violation, or continue if there is none."""
+        if self.kernel.is_swept:
+            self._find()
         suspicious, actual = self._step - 1, self.state()
         raised = int(self.kernel.counters[FLAGS])
         flags = [name for bit, name in enumerate(FLAG_NAMES) if raised >> bit & 1]

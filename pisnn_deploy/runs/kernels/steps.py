@@ -3,12 +3,16 @@
 A step has rounds. In a round each thread runs its items, ranges of tiles of nodes, one after the other; then threads
 wait for each other. The first thread ends the step: it adds up the results of all, compares the sums that must not
 change, and swaps the arrays of doubled buffers.
+
+A sweep has the rounds of several steps in one pass. Each step has a list of addresses of its own, in which the arrays
+of doubled buffers are swapped as its place in the sweep asks for, and results of its own.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pisnn_deploy.runs.kernels.ir import LONG, Function, Value, number
 from pisnn_deploy.runs.kernels.loops import POINTERS, function_name
@@ -16,7 +20,7 @@ from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, Network, R
 
 COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER = range(6)
 """First places in the list of addresses; the rest are arrays of nodes."""
-NODE, FIRST, LAST, IS_SENT, COLUMNS = range(5)
+NODE, FIRST, LAST, IS_SENT, STEP, COLUMNS = range(6)
 """Columns of the table of items."""
 FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
 FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
@@ -38,10 +42,11 @@ def step_functions(network: Network, swapped: Sequence[tuple[int, int]]) -> str:
     swapped : sequence of (int, int)
         Places of the two arrays of each doubled buffer.
     """
-    return "\n".join([_settle(network.results, swapped), _meet(), _advance(network), _respond(network)])
+    results = network.results
+    return "\n".join([_settle(results), _swap(swapped), _meet(), _advance(network), _sweep(network), _respond(network)])
 
 
-def _settle(results: Results, swapped: Sequence[tuple[int, int]]) -> str:
+def _settle(results: Results) -> str:
     code = Function("settle", f"ptr {POINTERS}, i64 %shares")
     counters, rows = code.pointer(POINTERS, COUNTERS), code.pointer(POINTERS, RESULTS)
 
@@ -78,6 +83,12 @@ def _settle(results: Results, swapped: Sequence[tuple[int, int]]) -> str:
     code.store(place(counters, FLAGS), flags, LONG)
     with code.loop(number(results.size)) as result:
         code.store(code.at(rows, LONG, result), number(0), LONG)
+    code.line("ret void")
+    return code.text()
+
+
+def _swap(swapped: Sequence[tuple[int, int]]) -> str:
+    code = Function("swap", f"ptr {POINTERS}")
     for now, new in swapped:
         first, second = (code.set(f"getelementptr inbounds ptr, ptr {POINTERS}, i64 {at}") for at in (now, new))
         old, young = code.set(f"load ptr, ptr {first}"), code.set(f"load ptr, ptr {second}")
@@ -132,43 +143,99 @@ done:
 def _advance(network: Network) -> str:
     arguments = f"ptr {POINTERS}, i64 %share, i64 %shares, i64 %rounds, i64 %steps, i64 %ends"
     code = Function("advance", arguments, "i64", is_entry=True)
-    shares, rounds = Value("%shares", LONG), Value("%rounds", LONG)
-    counters, rows = code.pointer(POINTERS, COUNTERS), code.pointer(POINTERS, RESULTS)
-    items, starts = code.pointer(POINTERS, ITEMS), code.pointer(POINTERS, ROUNDS)
-    own = code.at(rows, LONG, code.times(Value("%share", LONG), network.results.size, LONG))
-    final = code.sub(Value("%steps", LONG), number(1), LONG)
-    with code.loop(Value("%steps", LONG)) as step:
+    steps = Value("%steps", LONG)
+    own = _own_results(code, POINTERS, network)
+    final = code.sub(steps, number(1), LONG)
+    with code.loop(steps) as step:
         is_last = code.both("and", code.truth(code.compare("eq", step, final), LONG), Value("%ends", LONG), LONG)
-        with code.loop(rounds) as turn:
-            at = code.add(code.both("mul", Value("%share", LONG), rounds, LONG), turn, LONG)
-            begin = code.load(code.at(starts, LONG, at), LONG)
-            end = code.load(code.at(starts, LONG, code.add(at, number(1), LONG)), LONG)
-            count = code.sub(end, begin, LONG)
-            some, nothing = f"some{code.name()}", f"nothing{code.name()}"
-            code.branch(code.compare("sgt", count, number(0)), some, nothing)
-            code.label(some)
-            with code.loop(count) as place:
-                _item(code, network, items, own, code.add(begin, place, LONG), is_last)
-            code.jump(nothing)
-            code.label(nothing)
-            code.line(f"call void @meet(ptr {POINTERS}, i64 {shares.text})")
-        settles, settled = f"settles{code.name()}", f"settled{code.name()}"
-        code.branch(code.compare("eq", Value("%share", LONG), number(0)), settles, settled)
-        code.label(settles)
-        code.line(f"call void @settle(ptr {POINTERS}, i64 {shares.text})")
-        code.jump(settled)
-        code.label(settled)
-        code.line(f"call void @meet(ptr {POINTERS}, i64 {shares.text})")
-        stops, goes_on = f"stops{code.name()}", f"goes{code.name()}"
-        code.branch(
-            code.compare("ne", code.load(code.at(counters, LONG, number(FLAGS)), LONG), number(0)), stops, goes_on
-        )
-        code.label(stops)
-        done = code.add(step, number(1), LONG)
-        code.line(f"ret i64 {done.text}")
-        code.label(goes_on)
+        _rounds(code, lambda items, place: _item(code, network, items, place, is_last, (POINTERS, own)))
+        with _first_thread(code):
+            code.line(f"call void @settle(ptr {POINTERS}, i64 %shares)")
+            code.line(f"call void @swap(ptr {POINTERS})")
+        _stop_at_flags(code, step)
     code.line("ret i64 %steps")
     return code.text()
+
+
+def _sweep(network: Network) -> str:
+    """Text of a function that runs sweeps and returns their number; its first argument is a list of lists."""
+    arguments = "ptr %lists, i64 %share, i64 %shares, i64 %rounds, i64 %sweeps, i64 %steps"
+    code = Function("sweep", arguments, "i64", is_entry=True)
+    code.opening.append(f"  {POINTERS} = load ptr, ptr %lists")
+
+    def list_of(step: Value) -> str:
+        place = code.set(f"getelementptr inbounds ptr, ptr %lists, i64 {step.text}")
+        return code.set(f"load ptr, ptr {place}")
+
+    def run(items: str, place: Value) -> None:
+        row = code.at(items, LONG, code.times(place, COLUMNS, LONG))
+        addresses = list_of(code.load(code.at(row, LONG, number(STEP)), LONG))
+        _item(code, network, items, place, number(0), (addresses, _own_results(code, addresses, network)))
+
+    with code.loop(Value("%sweeps", LONG)) as sweep:
+        _rounds(code, run)
+        with _first_thread(code):
+            counter = code.at(code.pointer(POINTERS, COUNTERS), LONG, number(FLAGS))
+            flags = code.local(LONG)
+            code.store(flags, number(0), LONG)
+            with code.loop(Value("%steps", LONG)) as step:
+                code.line(f"call void @settle(ptr {list_of(step)}, i64 %shares)")
+                raised = code.both("or", code.load(flags, LONG), code.load(counter, LONG), LONG)
+                code.store(flags, raised, LONG)
+            code.store(counter, code.load(flags, LONG), LONG)
+        _stop_at_flags(code, sweep)
+    code.line("ret i64 %sweeps")
+    return code.text()
+
+
+def _own_results(code: Function, addresses: str, network: Network) -> str:
+    """Address of the results of this thread."""
+    place = code.set(f"getelementptr inbounds ptr, ptr {addresses}, i64 {RESULTS}")
+    rows = code.set(f"load ptr, ptr {place}")
+    return code.at(rows, LONG, code.times(Value("%share", LONG), network.results.size, LONG))
+
+
+def _rounds(code: Function, run: Callable[[str, Value], None]) -> None:
+    """Run the items of this thread, round by round; `run` takes the table of items and the place in it."""
+    rounds = Value("%rounds", LONG)
+    items, starts = code.pointer(POINTERS, ITEMS), code.pointer(POINTERS, ROUNDS)
+    with code.loop(rounds) as turn:
+        at = code.add(code.both("mul", Value("%share", LONG), rounds, LONG), turn, LONG)
+        begin = code.load(code.at(starts, LONG, at), LONG)
+        end = code.load(code.at(starts, LONG, code.add(at, number(1), LONG)), LONG)
+        count = code.sub(end, begin, LONG)
+        some, nothing = f"some{code.name()}", f"nothing{code.name()}"
+        code.branch(code.compare("sgt", count, number(0)), some, nothing)
+        code.label(some)
+        with code.loop(count) as place:
+            run(items, code.add(begin, place, LONG))
+        code.jump(nothing)
+        code.label(nothing)
+        code.line(f"call void @meet(ptr {POINTERS}, i64 %shares)")
+
+
+@contextmanager
+def _first_thread(code: Function) -> Iterator[None]:
+    """Run the lines written within the context on the first thread; then all go on together."""
+    settles, settled = f"settles{code.name()}", f"settled{code.name()}"
+    code.branch(code.compare("eq", Value("%share", LONG), number(0)), settles, settled)
+    code.label(settles)
+    yield
+    code.jump(settled)
+    code.label(settled)
+    code.line(f"call void @meet(ptr {POINTERS}, i64 %shares)")
+
+
+def _stop_at_flags(code: Function, turn: Value) -> None:
+    """Return the number of turns so far if a flag is set."""
+    counters = code.pointer(POINTERS, COUNTERS)
+    stops, goes_on = f"stops{code.name()}", f"goes{code.name()}"
+    flags = code.load(code.at(counters, LONG, number(FLAGS)), LONG)
+    code.branch(code.compare("ne", flags, number(0)), stops, goes_on)
+    code.label(stops)
+    done = code.add(turn, number(1), LONG)
+    code.line(f"ret i64 {done.text}")
+    code.label(goes_on)
 
 
 def _respond(network: Network) -> str:
@@ -176,16 +243,28 @@ def _respond(network: Network) -> str:
     code = Function("respond", f"ptr {POINTERS}, i64 %first, i64 %count", "i64", is_entry=True)
     rows, items = code.pointer(POINTERS, RESULTS), code.pointer(POINTERS, ITEMS)
     with code.loop(Value("%count", LONG)) as place:
-        _item(code, network, items, rows, code.add(Value("%first", LONG), place, LONG), number(0))
+        at = code.add(Value("%first", LONG), place, LONG)
+        _item(code, network, items, at, number(0), (POINTERS, rows))
     with code.loop(number(network.results.size)) as result:
         code.store(code.at(rows, LONG, result), number(0), LONG)
     code.line("ret i64 0")
     return code.text()
 
 
-def _item(code: Function, network: Network, items: str, own: str, place: Value, is_last: Value) -> None:
+def _item(
+    code: Function, network: Network, items: str, place: Value, is_last: Value, arguments: tuple[str, str]
+) -> None:
+    """Run an item.
+
+    Parameters
+    ----------
+    arguments : tuple of str
+        List of addresses, and results, of its step.
+    """
+    addresses, results = arguments
     row = code.at(items, LONG, code.times(place, COLUMNS, LONG))
-    node, first, last, is_sent = (code.load(code.at(row, LONG, number(column)), LONG) for column in range(COLUMNS))
+    columns = NODE, FIRST, LAST, IS_SENT
+    node, first, last, is_sent = (code.load(code.at(row, LONG, number(column)), LONG) for column in columns)
     runs, done = f"runs{code.name()}", f"ran{code.name()}"
     code.branch(code.compare("eq", code.both("and", is_sent, is_last, LONG), number(0)), runs, done)
     code.label(runs)
@@ -194,6 +273,7 @@ def _item(code: Function, network: Network, items: str, own: str, place: Value, 
     code.line(f"switch i64 {node.text}, label %{done} [ {cases} ]")
     for each, label in zip(network.nodes, labels, strict=True):
         code.label(label)
-        code.line(f"call void @{function_name(each)}(ptr {POINTERS}, ptr {own}, i64 {first.text}, i64 {last.text})")
+        tiles = f"i64 {first.text}, i64 {last.text}"
+        code.line(f"call void @{function_name(each)}(ptr {addresses}, ptr {results}, {tiles})")
         code.jump(done)
     code.label(done)

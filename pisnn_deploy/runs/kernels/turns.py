@@ -84,27 +84,33 @@ class Turn:
 
     # Results.
 
-    def add(self, result: int, value: Value, interval: Interval) -> None:
+    def add(self, result: int, value: Value, interval: Interval, *others: int) -> None:
         """Add a value to a result.
 
         Parameters
         ----------
         interval : Interval
             Bounds of the value.
+        *others : int
+            Further results to which it is added.
         """
+        results = (result, *others)
         bits = width_of(Interval(-reach(interval) * TILE, reach(interval) * TILE))
         if bits == LONG and value.bits <= WORD:
             # Sums of 32 bits take half of the instructions of those of 64, so that both parts of a number cost less.
+            if interval.lower >= 0 and interval.upper * TILE < 1 << WORD:
+                self._sum(results, value, WORD, is_unsigned=True)
+                return
             low = self.code.both("and", value, number((1 << HALF) - 1, WORD), WORD)
             high = self.code.both("ashr", value, number(HALF, WORD), WORD)
-            self._sum(result, low, WORD)
-            self._sum(result, high, WORD, HALF)
+            self._sum(results, low, WORD)
+            self._sum(results, high, WORD, HALF)
         else:
-            self._sum(result, value, bits)
+            self._sum(results, value, bits)
 
     def count(self, result: int, condition: Value) -> None:
         """Count the turns in which a condition holds."""
-        self._sum(result, self.code.truth(condition, WORD), WORD)
+        self._sum((result,), self.code.truth(condition, WORD), WORD)
 
     def require_zero(self, value: Value, flag: int) -> None:
         """Set a flag if a value is not zero."""
@@ -152,14 +158,18 @@ class Turn:
         code.group = group
         self.accumulators.append(Accumulator(address, start, finish))
 
-    def _sum(self, result: int, value: Value, bits: int, places: int = 0) -> None:
-        """Add a value to a result, with its sum shifted to the left."""
+    def _sum(
+        self, results: tuple[int, ...], value: Value, bits: int, places: int = 0, *, is_unsigned: bool = False
+    ) -> None:
+        """Add a value to results, with its sum shifted to the left."""
 
         def finish(last: Value) -> None:
             code = self.code
-            place = code.at(RESULTS, LONG, number(result))
-            total = code.both("shl", last, number(places), LONG) if places else last
-            code.store(place, code.add(code.load(place, LONG), total, LONG), LONG)
+            total = code.both("and", last, number((1 << bits) - 1), LONG) if is_unsigned else last
+            total = code.both("shl", total, number(places), LONG) if places else total
+            for result in results:
+                place = code.at(RESULTS, LONG, number(result))
+                code.store(place, code.add(code.load(place, LONG), total, LONG), LONG)
 
         self._collect(number(0, bits), lambda so_far: self.code.add(so_far, value, bits), finish)
 

@@ -131,13 +131,13 @@ class Words:
         known = self.bounds.get(str(operation.operands[0]), EVERYTHING)
         wide = max(potential.bits, width_of(Interval(known.lower - half, known.upper + half)))
         wide = min(wide, LONG)
-        positive = code.compare("sgt", potential, number(0, potential.bits))
         if exponent:
-            # For v > 0 it is (v + half - 1) >> F, for others (v + half) >> F.
-            less = Value(code.set(f"sext i1 {positive.text} to i{wide}"), wide)
-            raised = code.add(code.add(potential, number(half, wide), wide), less, wide)
+            # For v >= 0 it is (v + half - 1) >> F, for others (v + half) >> F.
+            sign = code.both("ashr", potential, number(potential.bits - 1, potential.bits), potential.bits)
+            raised = code.sub(code.add(potential, number(half - 1, wide), wide), sign, wide)
             packet = _down(code, raised, exponent)
         else:
+            positive = code.compare("sgt", potential, number(0, potential.bits))
             less = code.sub(code.magnitude(potential, wide), number(1, wide), wide)
             negative = code.compare("slt", potential, number(0, potential.bits))
             packet = code.choose(
