@@ -126,9 +126,10 @@ docs: setup ## build the documentation into build/site and check links, without 
 release: setup ## build wheel and sdist of the last commit twice, compare them, and write them with an SBOM into dist
 	$(BIN)/python -m release
 
-bench: setup ## compare speed with Lava's own processes, numpy, py-pde and FiPy (15 minutes)
+bench: setup ## compare speed with Lava's own processes, C, numba, numpy, py-pde and FiPy, and with recorded ratios (20 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	$(BIN)/python -m benchmarks.performance
+	$(BIN)/python -m benchmarks.peers
 
 figures: setup ## measure the figures and the picture of README.md and write them there
 	$(BIN)/python -m benchmarks.figures

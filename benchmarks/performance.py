@@ -113,7 +113,16 @@ def numpy_explicit(
 def py_pde(
     start: np.ndarray[tuple[int, ...], np.dtype[np.float64]], diffusivity: float, steps: int, backend: str
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """py-pde's explicit solver."""
+    """py-pde's explicit solver, to time 1."""
+    stepper, field = py_pde_stepper(start, diffusivity, steps, backend)
+    stepper(field, 0.0, 1.0)
+    return np.asarray(field.data, np.float64)
+
+
+def py_pde_stepper(
+    start: np.ndarray[tuple[int, ...], np.dtype[np.float64]], diffusivity: float, steps: int, backend: str
+) -> tuple[Callable[..., object], Any]:
+    """py-pde's explicit solver with some steps in a unit of time, made once, and a field to step."""
     import pde
 
     grid = pde.CartesianGrid([[0, 1]], CELLS, periodic=True)
@@ -122,9 +131,7 @@ def py_pde(
     if key not in _STEPPERS:
         solver = pde.ExplicitSolver(equation, backend=backend)
         _STEPPERS[key] = solver.make_stepper(pde.ScalarField(grid, start), dt=1 / steps)
-    field = pde.ScalarField(grid, start)
-    _STEPPERS[key](field, 0.0, 1.0)
-    return np.asarray(field.data, np.float64)
+    return _STEPPERS[key], pde.ScalarField(grid, start)
 
 
 _EQUATIONS: dict[float, object] = {}

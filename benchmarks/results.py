@@ -285,7 +285,8 @@ def overview(everything: dict[str, Results]) -> str:
         "Laws: [laws.md](laws.md), [trained ones](trained_laws.md), "
         "[their goals, and Lava](goals_of_laws.md), [Burgers flows](burgers.md). Damaged files: "
         "[fuzzing.md](fuzzing.md). Mutants before three checkers: [mutants.md](mutants.md). "
-        "Time of `verify`: [verify.md](verify.md). Start-up: [start_up.md](start_up.md).",
+        "Time of `verify`: [verify.md](verify.md). Start-up: [start_up.md](start_up.md). "
+        "Kernels beside peers: [peers.md](peers.md).",
         "",
         "Made by `make results`. Each baseline was trained once, on one core.",
     ]

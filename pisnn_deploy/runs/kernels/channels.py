@@ -34,7 +34,7 @@ def asking_node(draft: Draft, name: str, asking: Asking) -> Node:
     """What channels ask before they fire."""
     part, channels = asking.part, draft.graph.population(name)
     sums = draft.heard(part)
-    words = draft.words(part, sums)
+    words = draft.words(part, sums, channels)
     sends = dict(zip(asking.outputs, part.program.sends, strict=True))
     used = [draft.add(sent_of(name, output), part.size, words.bounds[value]) for output, value in sends.items()]
     states = [Source(state_of(name, state)) for state in part.program.states]

@@ -161,12 +161,18 @@ class Draft:
 
     # Programs.
 
-    def words(self, population: Population, sums: tuple[Sum, ...]) -> Words:
-        """A population's program with bounds of its values, before the audit has checked any of this step."""
+    def words(self, population: Population, sums: tuple[Sum, ...], keeps: Population | None = None) -> Words:
+        """A population's program with bounds of its values, before the audit has checked any of this step.
+
+        Parameters
+        ----------
+        keeps : Population, optional
+            What keeps the states, with their widths, if it is a part of the program.
+        """
         program, clock = population.program, population.clock
         inputs = {each.name: each.interval for each in sums}
         for state in program.states:
-            largest = self.largest_state(population, state)
+            largest = self.largest_state(keeps or population, state)
             inputs[state] = Interval(-largest - 1, largest) if clock is None else Interval(0, clock.limit)
         for name in program.parameters:
             inputs[name] = hull([0] if not population.size else population.parameters[name].tolist())
