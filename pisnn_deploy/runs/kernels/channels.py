@@ -171,7 +171,7 @@ def require_balance(turn: Turn, rule: Firing, left: Value, books: tuple[Value, V
     code, (before, residue, current) = turn.code, books
     fired = code.both("shl", left, number(rule.exponent, bits), bits) if rule.exponent < bits else number(0, bits)
     change = code.sub(residue, before, bits)
-    turn.require_zero(code.sub(code.add(fired, change, bits), current, bits), FLAG_FLUX)
+    turn.require_equal(code.add(fired, change, bits), current, bits, FLAG_FLUX)
 
 
 def book_of(name: str, what: str) -> str:

@@ -93,15 +93,17 @@ def _cells(draft: Draft, facts: FieldFacts, sums: tuple[Sum, Sum]) -> Node:
         code = turn.code
         mass, new = turn.read(name), turn.read(name, is_new=True)
         change = code.sub(new, mass, bits)
-        turn.require_zero(code.sub(change, turn.sums["booked"], bits), FLAG_LOCAL)
+        turn.require_equal(change, turn.sums["booked"], bits, FLAG_LOCAL)
         turn.add(draft.masses[field.name], new, stored)
-        turn.require_width(new, largest, FLAG_WIDTH)
+        lower, upper = field.window.lower, field.window.upper
+        if not field.holds_alike or lower < -largest - 1 or upper > largest:  # otherwise the range is narrower
+            turn.require_width(new, largest, FLAG_WIDTH)
         if draft.is_delta:
             turn.require_width(change, payload, FLAG_WIDTH)
         level = code.cast(new, max(WORD, new.bits))
         if not field.holds_alike:
             level = code.both("mul", new, turn.read_constant("inverse volume"), LONG)
-        turn.require_between(level, field.window.lower, field.window.upper, FLAG_RANGE)
+        turn.require_between(level, lower, upper, FLAG_RANGE)
 
     parts = (Part(("arrival",), take), *([Part(("booked",), audit)] if draft.audited else []))
     constants = {} if field.holds_alike else {"inverse volume": field.inverse_volume}
@@ -121,7 +123,7 @@ def _ledgers(draft: Draft, facts: FieldFacts, sums: tuple[Sum, Sum]) -> Node:
     def audit(turn: Turn) -> None:
         code, new = turn.code, turn.read(name)
         change = code.sub(new, turn.kept("before"), LONG)
-        turn.require_zero(code.sub(change, turn.sums["booked"], LONG), FLAG_LOCAL)
+        turn.require_equal(change, turn.sums["booked"], LONG, FLAG_LOCAL)
         turn.add(draft.masses[field.name], new, Interval(-UNLIMITED, UNLIMITED))
         turn.require_width(new, largest, FLAG_WIDTH)
 

@@ -140,10 +140,10 @@ class _Audit:
         packets = Source(sent_of(self.name, 0))
 
         def audit(turn: Turn) -> None:
-            code, sent, left = turn.code, turn.read(packets.buffer), turn.read(fired.buffer)
+            sent, left = turn.read(packets.buffer), turn.read(fired.buffer)
             values = self._run(turn, program, words, {self.limiter.fired: left})
             allowed = values[program.sends[0]]
-            turn.require_zero(code.sub(allowed, sent, max(WORD, allowed.bits, sent.bits)), FLAG_FLUX)
+            turn.require_equal(allowed, sent, max(WORD, allowed.bits, sent.bits), FLAG_FLUX)
             residue = turn.read(self.residue.buffer, is_new=self.residue.is_new)
             books = turn.read(before.buffer), residue, turn.read(current.buffer)
             require_balance(turn, rule, left, books, max(WORD, *(book.bits for book in books)))

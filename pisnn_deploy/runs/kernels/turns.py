@@ -121,6 +121,10 @@ class Turn:
             lambda last: self._flag(self.code.compare("ne", last, number(0, bits)), flag),
         )
 
+    def require_equal(self, a: Value, b: Value, bits: int, flag: int) -> None:
+        """Set a flag if two values differ."""
+        self.require_zero(self.code.both("xor", a, b, bits), flag)
+
     def require_width(self, value: Value, largest: int, flag: int) -> None:
         """Set a flag if a value is greater than `largest`, or less than ``-largest - 1``; `largest` is ``2^n - 1``."""
         if largest >= (1 << (value.bits - 1)) - 1:
