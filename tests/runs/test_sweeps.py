@@ -15,9 +15,12 @@ from pisnn_deploy.core.errors import CheckError, InvariantViolation, PisnnError
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph
 from pisnn_deploy.runs.kernels import schedule, tiles
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
+from pisnn_deploy.runs.kernels.building import network_of
 from pisnn_deploy.runs.kernels.draft import mass_of
 from pisnn_deploy.runs.kernels.ir import LONG, Value, number
+from pisnn_deploy.runs.kernels.schedule import schedule_of
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
+from pisnn_deploy.runs.kernels.tiles import tiles_of
 from pisnn_deploy.runs.kernels.turns import Turn
 from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper
@@ -105,3 +108,22 @@ def test_a_kernel_that_stores_something_else_in_a_sweep_is_seen(monkeypatch: pyt
     stepper = KernelStepper(graph, start_of(graph, lively(graph)), 20)
     with pytest.raises((CheckError, InvariantViolation), match="local"):
         stepper.advance(9)
+
+
+def test_a_sweep_that_leaves_threads_idle_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each cell is beside cells of everywhere, all tiles wait for the last block."""
+    graph = unbounded_range(compiled_box(plane_model(), (40, 6), "periodic"))
+    network = network_of(graph)
+    table = {node.name: tiles_of(node) for node in network.nodes}
+    even, uneven = schedule_of(network, table, 2), schedule_of(network, table, 2, 12)
+    assert schedule_of(network, table, 1, 4).heaviest == 1
+    assert even.heaviest < 0.75 < uneven.heaviest
+    for most, is_swept in ((1.0, False), (9.0, True)):
+        monkeypatch.setattr(kernel_steppers, "MOST_UNEVEN", most)
+        monkeypatch.setattr(kernel_steppers, "SWEPT", 12)
+        stepper = KernelStepper(graph, start_of(graph, lively(graph)), 40, 2)
+        stepper.advance(13)
+        assert stepper.kernel.is_swept is False
+        stepper.advance(12)
+        assert stepper.kernel.is_swept is is_swept
+        stepper.close()

@@ -201,7 +201,7 @@ class _List:
                 np.ascontiguousarray(np.concatenate([head, table.bases, table.factors], axis=1))
             )
             for number, listing in enumerate(table.listings, len(table.patterns)):
-                listings[node.name, number - len(table.patterns)] = self._place(listing.neurons.astype(np.int32))
+                listings[node.name, number - len(table.patterns)] = self._place(listing.neurons)
                 for columns, weights in zip(listing.columns, listing.weights, strict=True):
                     self._place(np.ascontiguousarray(columns))
                     self._place(np.ascontiguousarray(weights))

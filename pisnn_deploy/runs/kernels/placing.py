@@ -184,7 +184,7 @@ def _own(tiles: Tiles) -> _Spans:
     runs = np.flatnonzero(tiles.kind < len(tiles.patterns))
     parts = [_Spans(runs, tiles.first[runs], tiles.first[runs] + tiles.length[runs])]
     for listing, which, places in _listed(tiles):
-        neurons = tiles.listings[listing].neurons[places]
+        neurons = tiles.listings[listing].neurons[places].astype(np.int64)
         parts.append(_Spans(which, neurons, neurons + 1))
     return _joined(parts)
 

@@ -53,6 +53,16 @@ class Schedule:
         """Number of PDE steps of a sweep."""
         return len(self.tiles)
 
+    @property
+    def heaviest(self) -> float:
+        """Share of all neurons that the thread with most of them runs."""
+        tables = [list(tiles.values()) for tiles in self.tiles]
+        loads = []
+        for share in range(self.shares):
+            part = slice(self.starts[share * self.rounds], self.starts[(share + 1) * self.rounds])
+            loads.append(sum(int(tables[step][node].length[a:b].sum()) for node, a, b, _, step in self.items[part]))
+        return max(loads) / max(1, sum(loads))
+
 
 def bytes_of(network: Network) -> int:
     """Size of one array of each buffer."""

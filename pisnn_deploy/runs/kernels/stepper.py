@@ -32,6 +32,8 @@ SHORT_RUN = 1 << 22
 """Cells times PDE steps below which optimising the code takes longer than it saves."""
 LARGE, SWEPT = 1 << 24, 4
 """Bytes of arrays from which several PDE steps share a sweep, because they exceed caches, and how many."""
+MOST_UNEVEN = 1.2
+"""Most times the work of the busiest thread in single steps that it may have in a sweep."""
 SNAPSHOT_SECONDS = 1.0
 """Interval of snapshots; at most this much work is repeated to explain a flag."""
 _ADVICE = "the kernel or the memory of this machine is at fault; please report it"
@@ -83,8 +85,11 @@ class KernelStepper:
         tiles = {node.name: tiles_of(node) for node in network.nodes}
         is_long = graph.mesh.cells * max(0, steps - start.step) >= SHORT_RUN
         shares, is_large = threads or thread_count(graph.mesh.cells), bytes_of(network) >= LARGE
+        single = schedule_of(network, tiles, shares)
         sweep = schedule_of(network, tiles, shares, SWEPT) if is_large else None
-        self.kernel = Kernel(network, schedule_of(network, tiles, shares), sweep, is_optimised=is_long)
+        if sweep is not None and sweep.heaviest > MOST_UNEVEN * single.heaviest:
+            sweep = None  # cells next to each other are far apart in memory
+        self.kernel = Kernel(network, single, sweep, is_optimised=is_long)
         self._violations = dict.fromkeys(KINDS, 0)
         self._stopped: Tally | None = None
         packets = max(reach(network.buffers[sent_of(each.population, 0)].interval) for each in graph.channels)

@@ -55,7 +55,7 @@ class Listing:
 
     Attributes
     ----------
-    neurons : int64 array [listed]
+    neurons : int32 array [listed]
         Their numbers, ascending.
     columns : tuple of int32 array [entries, listed]
         Elements that they read, for each term.
@@ -63,7 +63,7 @@ class Listing:
         Weights for each term.
     """
 
-    neurons: Integers
+    neurons: NDArray[np.int32]
     columns: tuple[NDArray[np.int32], ...]
     weights: tuple[NDArray[np.int32] | Integers, ...]
 
@@ -212,7 +212,7 @@ def _listing(terms: list[Weights], neurons: Integers) -> Listing:
         elements, values = _packed(*term.read(neurons))
         columns.append(np.maximum(elements, 0).astype(np.int32))
         weights.append(_narrowed(values))
-    return Listing(neurons, tuple(columns), tuple(weights))
+    return Listing(neurons.astype(np.int32), tuple(columns), tuple(weights))
 
 
 def _packed(elements: Integers, values: Integers) -> tuple[Integers, Integers]:
