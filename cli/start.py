@@ -30,6 +30,8 @@ def main() -> None:
     """Run the command line and exit."""
     # No other installed package may change how files are read; and pydantic would look through all of them.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Threads of BLAS wait by spinning, which costs more than they save on matrices as small as ours.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from pisnn_deploy.cli.main import main as run
 
     try:
