@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -52,10 +53,12 @@ def serve(listener: int, modules: Iterable[str], run: Callable[[Request], int]) 
     gc.collect()
     gc.freeze()  # forks leave the pages of what is loaded alone
     with socket.socket(fileno=listener) as listening:
-        client = _next_client(listening)
-    if client is None:
+        served = _next_request(listening)
+    if served is None:
         return
-    code = _answer(client, run)
+    request, streams = served
+    _take_over(request, streams)
+    code = run(request)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -63,37 +66,43 @@ def serve(listener: int, modules: Iterable[str], run: Callable[[Request], int]) 
     os._exit(code)
 
 
-def _next_client(listener: socket.socket) -> socket.socket | None:
-    """Fork for each client until standard input ends: the client in the fork, None in the server itself."""
+def _next_request(listener: socket.socket) -> tuple[Request, list[int]] | None:
+    """Fork for each request until standard input ends: in the fork its request, None in the server itself."""
+    clients: dict[int, socket.socket] = {}
+    ended, ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # only for the byte in the pipe
+    signal.set_wakeup_fd(ends)
     while True:
-        ready, _, _ = select.select([listener.fileno(), 0], [], [])
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        ready, _, _ = select.select([listener.fileno(), 0, ended], [], [])
+        if ended in ready:
+            os.read(ended, REQUEST_BYTES)
+            _report_ends(clients)
         if 0 in ready:
             return None
-        client, _ = listener.accept()
-        if os.fork() == 0:
-            return client
-        client.close()
+        if listener.fileno() in ready:
+            client, _ = listener.accept()
+            text, streams, _, _ = socket.recv_fds(client, REQUEST_BYTES, STREAMS)
+            process = os.fork()
+            if process == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for each in (client, *clients.values()):
+                    each.close()
+                os.close(ended)
+                os.close(ends)
+                return Request(**json.loads(text)), streams
+            for stream in streams:
+                os.close(stream)
+            clients[process] = client
+            client.sendall(str(process).encode())
 
 
-def _answer(client: socket.socket, run: Callable[[Request], int]) -> int:
-    """Serve a client in one more fork, and tell how that ends; in that fork, the exit code."""
-    text, streams, _, _ = socket.recv_fds(client, REQUEST_BYTES, STREAMS)
-    process = os.fork()
-    if process == 0:
-        client.close()
-        request = Request(**json.loads(text))
-        _take_over(request, streams)
-        return run(request)
-    for stream in streams:
-        os.close(stream)
-    client.sendall(str(process).encode())
-    _, status = os.waitpid(process, 0)
-    with suppress(BrokenPipeError):
-        client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+def _report_ends(clients: dict[int, socket.socket]) -> None:
+    """Tell clients how their processes ended."""
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            with clients.pop(ended[0]) as client, suppress(BrokenPipeError):
+                client.sendall(str(os.waitstatus_to_exitcode(ended[1])).encode())
 
 
 def _take_over(request: Request, streams: Sequence[int]) -> None:

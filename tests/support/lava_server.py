@@ -62,7 +62,7 @@ def run(request: Request) -> int:
     os.setsid()
     sys.argv[:] = ["-c", *request.words[1:]]
     path = Path(request.words[-1])
-    # The process that waits for this one stands for the backend's own.
+    # The server stands for the process of the backend.
     path.write_text(json.dumps({**json.loads(path.read_text()), "parent": os.getppid()}))
     from pisnn_deploy.lava.worker import main
 

@@ -19,6 +19,8 @@ PERSISTING = 1e-12
 """What rounding of float64 may add to the amplification factor 1."""
 _RESOLVED_LENGTHS = np.linspace(WELL_RESOLVED / 32, WELL_RESOLVED, 32)
 _DIRECTIONS = (0.0, np.pi / 8, np.pi / 4)
+_AT_ONCE = 8
+"""Kernels of which stability is asked together."""
 _SAMPLES = {1: 65, 2: 17, 3: 9}
 """Number of waves per axis on which a candidate must be stable."""
 
@@ -54,19 +56,50 @@ def symbol_error(
         own moments imply; for ``laplace`` of the gain itself, because only its zero counts there. Infinite for a
         kernel that lets some wave grow.
     """
-    dimensions = len(spec.lengths)
+    error = _error(kernel, spec, spacing, delayed=delayed, shortest=shortest)
+    return np.where(_is_stable(kernel, spec, delayed=delayed, may_persist=may_persist), error, np.inf)
+
+
+def least_error(kernels: Floats, spec: ModelSpec, spacing: float, *, delayed: bool = False) -> tuple[int, Floats]:
+    """The best of some kernels.
+
+    Whether all waves are damped takes longer than the error, so it is asked of the best ones alone.
+
+    Parameters
+    ----------
+    kernels : float64 array [n, positions]
+        Flux per value of each cell read.
+    spacing : float
+        Cell width.
+    delayed : bool
+        Whether fluxes use the field of the previous step.
+
+    Returns
+    -------
+    best : int
+        Number of the first kernel with the least `symbol_error`.
+    errors : float64 array [2]
+        `symbol_error` of the first kernel and of the best.
+    """
+    errors = _error(kernels, spec, spacing, delayed=delayed, shortest=WELL_RESOLVED)
+    order, best = np.argsort(errors, kind="stable"), -1
+    for some in np.array_split(order, range(_AT_ONCE, order.size, _AT_ONCE)):
+        stable = np.flatnonzero(_is_stable(kernels[some], spec, delayed=delayed) & np.isfinite(errors[some]))
+        if stable.size:
+            best = int(some[stable[0]])
+            break
+    own = errors[0] if best == 0 or _is_stable(kernels[0], spec, delayed=delayed) else np.inf
+    return max(best, 0), np.array([own, errors[best] if best >= 0 else np.inf])
+
+
+def _error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bool, shortest: float) -> Floats:
+    """As `symbol_error`, for a kernel that lets no wave grow."""
     positions = spec.positions
-    waves = _resolved(dimensions) * (shortest / WELL_RESOLVED)
+    waves = _resolved(len(spec.lengths)) * (shortest / WELL_RESOLVED)
     size = (waves**2).sum(axis=0)
     zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
     symbol = gain(kernel, positions, waves)
-    everywhere = gain(kernel, positions, every_wave(dimensions))
     factor = delayed_root if delayed else _one_more
-    if spec.equation == "laplace":
-        # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
-        stable = everywhere.real.min(axis=-1) > -2 * (2 - spec.leak / MEMORYLESS)
-    else:
-        stable = np.abs(factor(everywhere)).max(axis=-1) < (1 + PERSISTING if may_persist else 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.equation == "advection-diffusion":
             number = spec.diffusivity * zeroth / (spec.velocity * spacing)
@@ -78,7 +111,17 @@ def symbol_error(
             rate = -symbol.real if spec.equation == "laplace" else -np.log(factor(symbol).real)
             error = np.abs(rate / exact - 1).mean(axis=-1)
             usable = (first > 0) & ((factor(symbol).real > 0).all(axis=-1))
-    return np.where(usable & stable, error, np.inf)
+    return np.where(usable, error, np.inf)
+
+
+def _is_stable(kernel: Floats, spec: ModelSpec, *, delayed: bool, may_persist: bool = False) -> NDArray[np.bool_]:
+    """Whether a kernel lets no wave grow."""
+    everywhere = gain(kernel, spec.positions, every_wave(len(spec.lengths)))
+    if spec.equation == "laplace":
+        # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
+        return np.asarray(everywhere.real.min(axis=-1) > -2 * (2 - spec.leak / MEMORYLESS))
+    factor = delayed_root if delayed else _one_more
+    return np.asarray(np.abs(factor(everywhere)).max(axis=-1) < (1 + PERSISTING if may_persist else 1))
 
 
 def _one_more(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:

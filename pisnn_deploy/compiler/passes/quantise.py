@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.analysis.axis_kernels import nearest_along
 from pisnn_deploy.compiler.analysis.intervals import declared_names, network_ranges, operator_stages
-from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
+from pisnn_deploy.compiler.analysis.kernels import least_error, neighbours
 from pisnn_deploy.compiler.analysis.rows import face_rows
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
@@ -210,15 +210,11 @@ class Quantise:
             return _Kernel(chosen, _flat(rounded), _shown(own) if math.isfinite(own) else None, _shown(least))
         candidates = neighbours(rounded[0], spec.weight_unit * basis)
         scaled, spacing = candidates / 2.0 ** spec.weight_exponents[0], graph.mesh.spacing[0]
-        errors = symbol_error(scaled, spec, spacing, delayed=graph.is_late)
-        best = int(np.argmin(errors))
-        if not math.isfinite(errors[best]):
+        best, (own, least) = least_error(scaled, spec, spacing, delayed=graph.is_late)
+        if not math.isfinite(least):
             return _Kernel(rounded)
         return _Kernel(
-            candidates[best][None],
-            _flat(rounded),
-            _shown(errors[0]) if math.isfinite(errors[0]) else None,
-            _shown(errors[best]),
+            candidates[best][None], _flat(rounded), _shown(own) if math.isfinite(own) else None, _shown(least)
         )
 
     def _time_step(self, graph: FloatGraph, kernel: Integers) -> float:

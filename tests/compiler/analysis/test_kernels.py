@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from models_under_test import heat_spec, laplace_model
 
-from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
+from pisnn_deploy.compiler.analysis.kernels import least_error, neighbours, symbol_error
 from pisnn_deploy.physics.model import symmetry_basis
 
 KERNEL = np.array([1, 4, 18, 46, -46, -18, -4, -1]) / 128
@@ -49,3 +50,15 @@ def test_neighbours_keep_the_symmetry_and_start_with_the_kernel_itself() -> None
     assert found.shape == (9, 6) and np.array_equal(found[0], rounded)
     assert (found[:, :3] == -found[:, 3:]).all() and (found[:, 0] == found[:, 2]).all()
     assert len({tuple(row) for row in found.tolist()}) == 9
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+def test_the_least_error_is_that_of_all_kernels(delayed: bool) -> None:
+    smooth = neighbours(np.array([1, 4, 18, 46, -46, -18, -4, -1]), np.array([[1, 0, 0, -1, 1, 0, 0, -1]]))
+    candidates = np.concatenate([8 * smooth[:1], smooth]) / (256 if delayed else 128)
+    errors = symbol_error(candidates, heat_spec(), 0.1, delayed=delayed)
+    assert np.isinf(errors[0]) and np.isfinite(errors).any()
+    best, (own, least) = least_error(candidates, heat_spec(), 0.1, delayed=delayed)
+    assert best == int(np.argmin(errors)) and (own, least) == (errors[0], errors[best])
+    best, (own, least) = least_error(-candidates, heat_spec(), 0.1, delayed=delayed)
+    assert (best, own, least) == (0, np.inf, np.inf)
