@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 }
 
 
+@cache
+def graph_of(name: str) -> IntegerGraph:
+    """A graph, compiled once."""
+    return GRAPHS[name]()
+
+
 def dense(weights: Weights, width: int) -> Integers:
     """Weights as a matrix, int64 [neurons, width]."""
     matrix = np.zeros((weights.size, width), np.int64)
@@ -56,7 +63,7 @@ def dense(weights: Weights, width: int) -> Integers:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_weights_of_all_kinds_are_those_of_the_synapses(name: str) -> None:
-    graph = GRAPHS[name]()
+    graph = graph_of(name)
     for population in graph.populations:
         for port in population.program.ports:
             found, expected = weights_into(graph, population.name, port), weights_of_port(graph, population.name, port)
@@ -101,7 +108,7 @@ def test_tiles_read_what_the_neurons_read(
 ) -> None:
     monkeypatch.setattr(tiles, "TILE", length)
     monkeypatch.setattr(tiles, "MOST_PATTERNS", patterns)
-    for node in network_of(GRAPHS[name]()).nodes:
+    for node in network_of(graph_of(name)).nodes:
         for matrix, term in zip(read_by_tiles(node), node.terms, strict=True):
             assert np.array_equal(matrix, dense(term.weights, matrix.shape[1]))
 
@@ -128,7 +135,7 @@ def test_every_tile_comes_after_what_it_needs(
     """In another round, or before it on the same thread: what it reads is written, and what it overwrites is read."""
     monkeypatch.setattr(tiles, "TILE", 7)
     monkeypatch.setattr(schedule, "BLOCK_BYTES", 400)
-    network = network_of(GRAPHS[name]())
+    network = network_of(graph_of(name))
     plan = schedule_of(network, {node.name: tiles_of(node) for node in network.nodes}, shares, steps)
     assert (plan.shares, plan.steps) == (shares, steps)
     when: dict[tuple[int, int, int], tuple[int, int, int]] = {}  # share, round, place of step, node, tile
