@@ -81,15 +81,18 @@ class Newer:
 def newer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newer]:
     folder = tmp_path_factory.mktemp("newer")
     environment = folder / "env"
-    subprocess.run([INTERPRETERS[request.param], "-m", "venv", environment], check=True)
+    subprocess.run([INTERPRETERS[request.param], "-m", "venv", "--without-pip", environment], check=True)
     subprocess.run(
         [THIS, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT], check=True, capture_output=True
     )
     (wheel,) = folder.glob("*.whl")
     # Bytecode of what is never imported would take longer than everything that is tried.
-    pip = (environment / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile")
+    pip = (THIS, "-m", "pip", "--python", environment / "bin" / "python", "install", "-q", "--no-compile")
     constraints = ROOT / "constraints-newer.txt"
-    done = subprocess.run((*pip, "-c", constraints, f"{wheel}[fast,onnx]"), capture_output=True, text=True, check=False)
+    words = (*pip, "-c", constraints, f"{wheel}[fast,onnx]")
+    # With this checkout on the path it would count as installed.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(words, env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     yield Newer(request.param, environment / "bin", folder)
     shutil.rmtree(environment)

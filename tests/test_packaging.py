@@ -266,15 +266,15 @@ def test_twine_and_check_wheel_contents_accept_both_distributions(wheel: Path, s
 def empty_environment(tmp_path: Path) -> Iterator[Path]:
     """The programs' folder of a new virtual environment."""
     environment = tmp_path / "env"
-    venv.create(environment, with_pip=True)
+    venv.create(environment)
     yield environment / "bin"
     shutil.rmtree(environment)
 
 
 @pytest.mark.timeout(900)
 def test_the_wheel_runs_in_an_empty_environment(wheel: Path, empty_environment: Path, tmp_path: Path) -> None:
-    pip = (empty_environment / "python", "-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt")
-    run(*pip, wheel, folder=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", empty_environment / "python", "install", "-q", "--no-compile")
+    run(*pip, "-c", ROOT / "constraints.txt", wheel, folder=tmp_path)
     command = empty_environment / "pisnn-deploy"
     run(command, "compile", "heat1d", "-q", "-o", "heat.pisnn", folder=tmp_path)
     for words in (("verify", "heat.pisnn"), ("check", "heat.pisnn", "--profile", "loihi2"), ("inspect", "heat.pisnn")):
