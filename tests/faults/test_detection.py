@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,24 +26,35 @@ from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.run import RunState
 
-GRAPHS: tuple[IntegerGraph, ...] = (
-    compiled(hidden_model((3,), leak=2048), cells=8, boundary="no-flux"),
-    compiled(heat_model(leak=1024), cells=12),
-    binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
-    compiled_law("wave1d", (12,)),
-    compiled(cells=12, boundary="dirichlet=1,1", coding="dense", limiter="positivity"),
-    seeing_box(shape=(12,), boundary="dirichlet=1,1"),
-    base("line"),
+GRAPHS: tuple[Callable[[], IntegerGraph], ...] = (
+    lambda: compiled(hidden_model((3,), leak=2048), cells=8, boundary="no-flux"),
+    lambda: compiled(heat_model(leak=1024), cells=12),
+    lambda: binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
+    lambda: compiled_law("wave1d", (12,)),
+    lambda: compiled(cells=12, boundary="dirichlet=1,1", coding="dense", limiter="positivity"),
+    lambda: seeing_box(shape=(12,), boundary="dirichlet=1,1"),
+    lambda: base("line"),
 )
-STATES: tuple[tuple[RunState, ...], ...] = tuple(faultless(graph) for graph in GRAPHS)
+
+
+@cache
+def graph_of(number: int) -> IntegerGraph:
+    """A graph, compiled when the first test needs it."""
+    return GRAPHS[number]()
+
+
+@cache
+def states_of(number: int) -> tuple[RunState, ...]:
+    """States of its run without a fault."""
+    return faultless(graph_of(number))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(max_examples=12, deadline=None)
 @given(number=st.integers(0, len(GRAPHS) - 1), seed=st.integers(0, 2**32 - 1), step=st.integers(0, 20))
 def test_nothing_is_missed(family: str, number: int, seed: int, step: int) -> None:
-    fault = random_fault(GRAPHS[number], family, step, np.random.default_rng(seed))
-    assert on_fast(GRAPHS[number], STATES[number], family, fault).verdict != "missed", str(fault)
+    fault = random_fault(graph_of(number), family, step, np.random.default_rng(seed))
+    assert on_fast(graph_of(number), states_of(number), family, fault).verdict != "missed", str(fault)
 
 
 def quiet(*_: object, **__: object) -> None:
@@ -54,7 +67,7 @@ def quiet(*_: object, **__: object) -> None:
 def test_an_audit_that_does_not_look_at_membranes_is_seen_to_miss(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invariants.Audit, "observe_membranes", quiet)
     # A dead core is then seen by its flux compartments, one time step too late.
-    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault(text)).verdict == "missed"
+    assert on_fast(graph_of(1), states_of(1), "", parse_fault(text)).verdict == "missed"
 
 
 @pytest.mark.parametrize("text", ["flip:residue[3].bit2@4", "flip:residue[3].bit2@4.1"])
@@ -65,7 +78,7 @@ def test_an_audit_that_does_not_compare_residues_is_seen_to_miss(text: str, monk
         return kind == "flux" or whole(audit, kind, *others)
 
     monkeypatch.setattr(invariants.Audit, "_compare", blind)
-    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault(text)).verdict == "missed"
+    assert on_fast(graph_of(1), states_of(1), "", parse_fault(text)).verdict == "missed"
 
 
 def test_an_audit_that_names_a_wrong_place_is_seen_to_miss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +91,7 @@ def test_an_audit_that_names_a_wrong_place_is_seen_to_miss(monkeypatch: pytest.M
             raise InvariantViolation(found.kind, found.population, found.index + 1, step, 0, 1) from found
 
     monkeypatch.setattr(invariants.Audit, "observe_membranes", confused)
-    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault("flip:membrane[3].bit2@4")).verdict == "missed"
+    assert on_fast(graph_of(1), states_of(1), "", parse_fault("flip:membrane[3].bit2@4")).verdict == "missed"
 
 
 def test_the_judge() -> None:
@@ -119,7 +132,7 @@ CASES: tuple[tuple[str, str | None, int, str], ...] = (
 
 @pytest.mark.parametrize(("text", "kind", "step", "place"), CASES)
 def test_each_kind_at_its_step_and_place(text: str, kind: str | None, step: int, place: str) -> None:
-    graph, fault = GRAPHS[1], parse_fault(text)
+    graph, fault = graph_of(1), parse_fault(text)
     run = fast.run(graph, graph.initial, RunOptions(12, faults=(fault,)))
     (outcome,) = outcomes(graph, (fault,), run.detections)
     if kind is None:
@@ -131,7 +144,7 @@ def test_each_kind_at_its_step_and_place(text: str, kind: str | None, step: int,
 
 
 def test_a_violation_is_put_down_to_the_fault_that_strikes_then() -> None:
-    graph = GRAPHS[1]
+    graph = graph_of(1)
     texts = ("stale:flux[3]@1", "flip:weight[membrane-to-flux,3].bit1@2", "flip:membrane[5].bit5@4", "drop:packet[1]@9")
     faults = tuple(parse_fault(text) for text in texts)
     run = fast.run(graph, graph.initial, RunOptions(12, faults=faults))
@@ -139,7 +152,7 @@ def test_a_violation_is_put_down_to_the_fault_that_strikes_then() -> None:
 
 
 def test_a_value_beyond_its_width_names_its_place() -> None:
-    graph = GRAPHS[1]
+    graph = graph_of(1)
     fault = parse_fault("flip:membrane[5].bit23@4")
     run = fast.run(graph, graph.initial, RunOptions(12, faults=(fault,)))
     (outcome,) = outcomes(graph, (fault,), run.detections)
@@ -149,4 +162,4 @@ def test_a_value_beyond_its_width_names_its_place() -> None:
 def test_only_some_backends_can_be_hit() -> None:
     options = RunOptions(3, faults=(parse_fault("drop:packet[1]@1"),))
     with pytest.raises(UsageError, match=r"^backend onnx: does not support faults; use cpu or fast$"):
-        run_graph("onnx", GRAPHS[1], GRAPHS[1].initial, options)
+        run_graph("onnx", graph_of(1), graph_of(1).initial, options)

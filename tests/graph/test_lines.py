@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from models_under_test import binary_box, compiled, heat_model, hidden_model, wi
 from pisnn_deploy.core.arithmetic import bit_lines
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.lines import LARGEST_EXPONENT, lines_of, spikes, stored_synapses
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.physics.model import Model
 
 
 @given(st.integers(1, 32), st.data())
@@ -29,11 +31,9 @@ def test_bits_weigh_powers_of_two_and_the_last_one_is_the_sign(bits: int, data: 
     assert np.array_equal(weights @ lines, values)
 
 
-GRAPHS = (binary_box(heat_model(), (12,), "periodic"), binary_box(hidden_model(), (7,), "no-flux"))
-
-
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_lines_add_up_to_the_graded_product(graph: IntegerGraph) -> None:
+@pytest.mark.parametrize(("model", "cells", "boundary"), [(heat_model, 12, "periodic"), (hidden_model, 7, "no-flux")])
+def test_lines_add_up_to_the_graded_product(model: Callable[[], Model], cells: int, boundary: str) -> None:
+    graph = binary_box(model(), (cells,), boundary)
     random = np.random.default_rng(3)
     for synapse in graph.synapses:
         count = lines_of(graph, synapse.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,8 +16,13 @@ from pisnn_deploy.programs.interval import Interval, Intervals
 from pisnn_deploy.programs.limiter import answer
 from pisnn_deploy.programs.whole import Whole
 
-DRAWN = [random_program(seed) for seed in range(400)]
 NEURONS = 5
+
+
+@cache
+def drawn_programs() -> list[Drawn]:
+    """Programs, drawn when the first test needs them."""
+    return [random_program(seed) for seed in range(400)]
 
 
 def lines(drawn: Drawn, values: Iterable[str]) -> list[str]:
@@ -25,7 +31,7 @@ def lines(drawn: Drawn, values: Iterable[str]) -> list[str]:
 
 def test_random_programs_compute_the_same() -> None:
     text, expected = [], []
-    for seed, drawn in enumerate(DRAWN):
+    for seed, drawn in enumerate(drawn_programs()):
         inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
         asked = []
         for neuron in range(NEURONS):
@@ -40,7 +46,7 @@ def test_random_programs_compute_the_same() -> None:
 
 def test_random_programs_have_the_same_intervals_or_narrower_ones() -> None:
     text, expected = [], []
-    for drawn in DRAWN:
+    for drawn in drawn_programs():
         ends = [drawn.bounds[name] for name in drawn.program.inputs]
         text += lines(drawn, [f"ranges {' '.join(f'{end.lower} {end.upper}' for end in ends)}"])
         ranges = run(drawn.program, Intervals(), drawn.bounds).values
