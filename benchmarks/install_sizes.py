@@ -54,7 +54,6 @@ LACKS: tuple[tuple[str, ...], ...] = (
     ("simulate", "heat.pisnn", "--backend", "cpu"),
     ("simulate", "heat.pisnn", "--backend", "onnx"),
     ("simulate", "heat.pisnn", "--backend", "torch"),
-    ("simulate", "heat.pisnn", "--backend", "fast", "--domains", "2"),
     ("simulate", "heat.pisnn", "--plot", "run.png"),
     ("simulate", "heat.pisnn", "--report", "run.html"),
     ("inspect", "heat.pisnn", "--format", "png", "-o", "graph.png"),

@@ -160,8 +160,8 @@ PAGE_TEXT = """# Performance
 
 `make bench` measures everything in one run and writes this page and `build/bench/performance.json`; medians of
 {rounds} runs on {cores} cores, load average {load:.1f} at the end. See [fast.md](fast.md) for the kernels of `fast`
-compared with memory bandwidth, [scale.md](scale.md) for large meshes and [domains.md](domains.md) for domains on a
-Dask cluster.
+compared with memory bandwidth, [scale.md](scale.md) for large meshes and [domains.md](domains.md) for runs on
+MPI ranks.
 
 ## On Lava's simulator
 PDE steps per second of the `cpu` backend; its time relative to the same network and messages without arithmetic; and

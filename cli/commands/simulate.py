@@ -14,7 +14,7 @@ from pisnn_deploy.cli.invocation import command_line
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON, QUIETER, picture, timeout
 from pisnn_deploy.cli.run_result import result_rows
-from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.graph.artifact import Artifact
@@ -22,10 +22,13 @@ from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import MOST_STEPS
 from pisnn_deploy.project.run_result import result_of, versions
-from pisnn_deploy.project.simulate_request import MOST_DOMAINS, simulate_request
+from pisnn_deploy.project.simulate_request import simulate_request
 from pisnn_deploy.project.simulation import Simulation, simulate
 from pisnn_deploy.runs import NAMES
+from pisnn_deploy.runs.domains.launch import launched_ranks, led
 from pisnn_deploy.runs.segments import SEGMENT_SECONDS
+
+_BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy simulate ... --backend fast"
 
 
 @click.command("simulate", context_settings=HELP)
@@ -50,14 +53,8 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
     metavar="T",
     help="Physical time to reach, instead of --steps: the run ends with the first PDE step at or after it.",
 )
-@click.option(
-    "--domains",
-    type=click.IntRange(2, MOST_DOMAINS),
-    help="Split the grid into this many domains, each on a worker of a Dask cluster (needs --backend fast).",
-)
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="Address of a running Dask cluster for --domains (default: a local one)."
-)
+@click.option("--domains", hidden=True)
+@click.option("--scheduler", hidden=True)
 @click.option(
     "--initial", help="Initial condition: a name, or a .npy file of cell averages (default: the problem's own)."
 )
@@ -120,6 +117,8 @@ def command(
     strict: bool,
     as_json: bool,
     quiet: bool,
+    domains: str | None,
+    scheduler: str | None,
     **options: Any,
 ) -> None:
     """Run ARTIFACT (.pisnn) or a model of the zoo (default: heat1d) and audit every step.
@@ -133,14 +132,23 @@ def command(
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
       pisnn-deploy simulate heat.pisnn --probe flux:0-31 --probe membrane:0-31 --save run.npz --raster spikes.png
-      pisnn-deploy simulate large.pisnn --backend fast --domains 8 --scheduler tcp://host:8786
+      mpirun -n 8 pisnn-deploy simulate large.pisnn --backend fast
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
       pisnn-deploy simulate heat1d --backend fast --fault flip:membrane[17].bit5@40 --fault drop:packet[3]@12 --recover
 
     With --save, checkpoints go to a folder next to the trace (run.npz.partial). If the run is interrupted, repeat the
     command with --resume: the trace will be the same, byte for byte.
+
+    Under an MPI launcher (mpirun, mpiexec, srun), all ranks run the artifact together on fast; needs the extra mpi.
     """
+    ranks = launched_ranks()
+    if ranks is not None and ranks.rank:
+        ranks.serve()
+        return
+    context.with_resource(led(ranks))
+    if domains is not None or scheduler is not None:
+        raise UsageError(f"--{'scheduler' if domains is None else 'domains'}: {_BY_MPI}")
     request = simulate_request(initial=initial, everything=page is not None, **options)
     save = request.trace.path
     check_outputs([save, plot, raster, page], [artifact, initial])
@@ -154,7 +162,7 @@ def command(
     source = read_graph(artifact)
     if raster is not None and not request.length.probe:
         request = replace(request, length=replace(request.length, probe=source.graph.chain))
-    simulation = simulate(source, request, listener(quiet=quiet))
+    simulation = simulate(source, request, listener(quiet=quiet), ranks)
     graph, run = simulation.graph, simulation.run
     result = result_of(simulation, artifact)
     if plot is not None:

@@ -157,8 +157,8 @@ class CompiledArtifact:
             Called regularly with the number of completed PDE steps.
         **options
             The options of ``pisnn-deploy simulate``, documented as fields of `SimulateRequest` and its groups `Length`,
-            `Injection`, `SavedTrace` and `Division`: backend, against; every, everything, timeout; faults, recover;
-            save, resume, record_every; domains, scheduler.
+            `Injection` and `SavedTrace`: backend, against; every, everything, timeout; faults, recover; save, resume,
+            record_every.
 
         Returns
         -------

@@ -21,6 +21,7 @@ EXTRA_OF: Mapping[str, tuple[str, str]] = {
     LAVA_DL: ("lava-dl", "train"),
     "matplotlib": ("matplotlib", "report"),
     "meshio": ("meshio", "meshes"),
+    "mpi4py": ("mpi4py", "mpi"),
     "nir": ("nir", "nir"),
     "llvmlite": ("llvmlite", "fast"),
     "onnx": ("onnx", "onnx"),

@@ -17,8 +17,6 @@ from pisnn_deploy.core.optional import is_installed, lack_of
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import Coding, IntegerGraph
 from pisnn_deploy.invariance.rows import Row, Subject, row, stepped
-from pisnn_deploy.runs.domains.local import LocalWorkers
-from pisnn_deploy.runs.domains.run import divided, divided_run
 from pisnn_deploy.runs.faulty import FaultyStepper
 from pisnn_deploy.runs.registry import run_graph
 from pisnn_deploy.runs.run import Run, Trace, start_of
@@ -107,8 +105,7 @@ def thread_rows(subject: Subject) -> Iterator[Row]:
 
 
 def _threaded(subject: Subject, count: int) -> Run:
-    if not is_installed("llvmlite"):
-        raise UsageError(f"compiled kernels need {lack_of('llvmlite')}")
+    _require_kernels()
     # Imported here, because LLVM takes longer to import than most commands run.
     from pisnn_deploy.runs.kernels.draft import UnservedError
     from pisnn_deploy.runs.kernels.stepper import KernelStepper
@@ -122,6 +119,11 @@ def _threaded(subject: Subject, count: int) -> Run:
         return stepped(subject.graph, stepper, subject.steps)
 
 
+def _require_kernels() -> None:
+    if not is_installed("llvmlite"):
+        raise UsageError(f"compiled kernels need {lack_of('llvmlite')}")
+
+
 def domain_rows(subject: Subject) -> Iterator[Row]:
     """Compare runs in several domains."""
     for count in DOMAINS:
@@ -129,6 +131,9 @@ def domain_rows(subject: Subject) -> Iterator[Row]:
 
 
 def _in_domains(subject: Subject, count: int) -> Run:
-    domains, rounds, halo = divided(subject.graph, count)
-    workers = LocalWorkers(domains, subject.steps, halo)
-    return divided_run(subject.graph, domains, workers, rounds, replace(subject.options, everything=False))
+    _require_kernels()
+    from pisnn_deploy.runs.domains.stepper import stepper_here
+
+    start = start_of(subject.graph, subject.mass)
+    with closing(stepper_here(subject.graph, start, subject.steps, count)) as stepper:
+        return stepped(subject.graph, stepper, subject.steps)

@@ -23,8 +23,6 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-MOST_DOMAINS = 1 << 16
-
 Start = str | Path | ArrayLike | Mapping[str, ArrayLike] | None
 """A named initial condition, a file of cell averages, or the averages (default: the problem's own)."""
 
@@ -44,8 +42,6 @@ class SimulateKeywords(TypedDict, total=False):
     save: FileName | None
     resume: bool
     record_every: float
-    domains: int | None
-    scheduler: str | None
 
 
 class _Keywords(SimulateKeywords, total=False):
@@ -164,28 +160,6 @@ class SavedTrace:
 
 
 @dataclass(frozen=True)
-class Division:
-    """Division of a grid into domains, one per worker of a Dask cluster.
-
-    Attributes
-    ----------
-    domains : int or None
-        Number of domains (2 or more); None runs the grid in one piece.
-    scheduler : str or None
-        Address of a running cluster (default: a local one).
-    """
-
-    domains: int | None = None
-    scheduler: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.scheduler is not None and self.domains is None:
-            raise UsageError("`scheduler`: needs `domains`, the number of domains for its workers")
-        if self.domains is not None and not 2 <= self.domains <= MOST_DOMAINS:
-            raise UsageError(f"`domains` {self.domains}: expected 2 to {MOST_DOMAINS}")
-
-
-@dataclass(frozen=True)
 class SimulateRequest:
     """A request to run a graph.
 
@@ -202,8 +176,6 @@ class SimulateRequest:
         Faults to inject.
     trace : SavedTrace
         File of the trace, and its recording.
-    division : Division
-        Division into domains.
     """
 
     backend: str | None = None
@@ -211,7 +183,6 @@ class SimulateRequest:
     length: Length = Length()
     injection: Injection = Injection()
     trace: SavedTrace = SavedTrace()
-    division: Division = Division()
 
     @property
     def runs_on(self) -> str:
@@ -219,15 +190,7 @@ class SimulateRequest:
         return usual_backend()[0] if self.backend is None else self.backend
 
     def __post_init__(self) -> None:
-        domains, saves = self.division.domains, self.trace.save is not None
-        if domains is not None and (self.backend != "fast" or saves or self.against is not None):
-            raise UsageError("`domains`: needs `backend` fast, and cannot be combined with `save` or `against`")
-        if domains is not None and self.length.probe:
-            raise UsageError("`domains`: cannot be combined with `probe`, because halos send some spikes twice")
-        others = (
-            *(("domains", domains), ("against", self.against)),
-            *(("resume", self.trace.resume), ("probe", self.length.probe)),
-        )
+        others = (("against", self.against), ("resume", self.trace.resume), ("probe", self.length.probe))
         for name, value in others:
             if self.injection.faults and value:
                 raise UsageError(f"`faults`: does not go with `{name}`")

@@ -1,28 +1,26 @@
-"""Run a graph as requested: with faults, a recording, domains, or a comparison with another backend."""
+"""Run a graph as requested: with faults, a recording, on MPI ranks, or a comparison with another backend."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.npy import write_arrays
-from pisnn_deploy.core.optional import is_installed, require
+from pisnn_deploy.core.optional import is_installed
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.laws.problem import Solution
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solution
@@ -38,7 +36,7 @@ from pisnn_deploy.project.own_problem import (
     steps_to_time,
 )
 from pisnn_deploy.project.saved_trace import trace_arrays
-from pisnn_deploy.project.simulate_request import Division, SimulateRequest, Start
+from pisnn_deploy.project.simulate_request import SimulateRequest, Start
 from pisnn_deploy.runs import Run, RunOptions, run_graph, usual_backend
 from pisnn_deploy.runs.comparison import Comparison, compare
 from pisnn_deploy.runs.fast import SlowRunWarning
@@ -48,9 +46,12 @@ from pisnn_deploy.runs.recording import SUFFIX, discard, recording
 from pisnn_deploy.runs.run import row_bytes
 from pisnn_deploy.runs.segments import run_in_segments
 
+if TYPE_CHECKING:
+    from pisnn_deploy.runs.domains.ranks import Ranks
+
 ROWS_WITHOUT_SAVING = 400
-ROWS_OF_DOMAINS = 20
-"""Most rows kept of a run in domains; each is gathered from all workers."""
+ROWS_ON_RANKS = 20
+"""Most rows kept of a run on several ranks without --save; each is gathered from all of them."""
 LARGEST_TRACE = 1 << 33
 """Memory limit of a trace in bytes."""
 BYTES_WITHOUT_SAVING = 1 << 30
@@ -150,13 +151,17 @@ class Simulation:
         return sentences
 
 
-def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHEARD) -> Simulation:
+def simulate(
+    source: Source, request: SimulateRequest, listener: Listener = UNHEARD, ranks: Ranks | None = None
+) -> Simulation:
     """Run a graph, audited at every step.
 
     Parameters
     ----------
     source : Source
         An artifact.
+    ranks : Ranks, optional
+        MPI ranks that divide the run, which is then on ``fast``.
 
     Returns
     -------
@@ -170,21 +175,20 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
     CheckError
         The backend itself failed.
     """
+    if ranks is not None:
+        request = _on_ranks(request, ranks)
     backend = request.runs_on
     graph, length, save = source.graph, request.length, request.trace.path
     check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
     if save is not None:
         require_regular(save)  # a trace is an archive with a recording next to it
     mass, name = initial_mass(graph, length.initial)
-    options = _options(graph, request)
+    options = _options(graph, request, ranks)
     with ExitStack() as stack:
         if request.backend is None:
             stack.enter_context(_usual_backend(listener))
-        if request.division.domains is not None:
-            require("`domains`", "dask", "distributed", "cryptography")
-            run = _run_divided(graph, mass, options, request.division, listener)
-        elif save is None or options.faults:  # recorded states do not include what a fault left behind
-            with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
+        if save is None or options.faults:  # recorded states do not include what a fault left behind
+            with listener.progress(_title(graph, backend, ranks), options.steps) as report:
                 run = run_graph(backend, graph, mass, options, report)
         else:
             run = _recorded(source, mass, request, options, stack, listener)
@@ -195,6 +199,15 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
             if not options.faults:
                 discard(_recording_of(save))
     return Simulation(source, run, request, name, compared)
+
+
+def _on_ranks(request: SimulateRequest, ranks: Ranks) -> SimulateRequest:
+    if request.backend not in (None, "fast"):
+        raise UsageError(
+            f"`backend` {request.backend}: runs in one process, but an MPI launcher started {ranks.count}; "
+            "use `backend` fast"
+        )
+    return replace(request, backend="fast")
 
 
 @contextmanager
@@ -240,24 +253,25 @@ def _cell_averages(graph: IntegerGraph, initial: ArrayLike | Mapping[str, ArrayL
     return values.reshape(-1)
 
 
-def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
+def _options(graph: IntegerGraph, request: SimulateRequest, ranks: Ranks | None) -> RunOptions:
     """Options of a run whose rows fit in memory or on disk."""
-    length, save, divided = request.length, request.trace.path, request.division.domains is not None
+    length, save = request.length, request.trace.path
     steps = length.steps
     if steps is None:
         steps = steps_to_horizon(graph) if length.time is None else steps_to_time(graph, length.time)
-    everything = length.everything and save is None and not divided  # recordings and domains do not keep them
+    everything = length.everything and save is None  # recordings do not keep them
     probes = probes_of(graph, length.probe_texts)
     bytes_of_row = row_bytes(graph, everything=everything, probes=probes)
     every = length.every
     if every is None:
-        most = ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING
+        most = ROWS_WITHOUT_SAVING if ranks is None else ROWS_ON_RANKS
         most = steps + 1 if probes else most
         rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
         every = 1 if save else max(1, -(-steps // rows))
     _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
-    return RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)
+    kept = RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)
+    return replace(kept, ranks=ranks)
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
@@ -299,7 +313,7 @@ def _recorded(
     if record.is_begun and not resume:
         listener.say(f"warning: {folder}: discarding the earlier recording; use `resume` to continue it")
     seconds = request.trace.record_every
-    with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
+    with listener.progress(_title(graph, backend, options.ranks), options.steps) as report:
         try:
             return run_in_segments(
                 backend, graph, mass, options, record, report, resume=resume, segment_seconds=seconds
@@ -313,23 +327,6 @@ def _recorded(
             raise
 
 
-def _run_divided(
-    graph: IntegerGraph, mass: NDArray[np.int64], options: RunOptions, division: Division, listener: Listener
-) -> Run:
-    from pisnn_deploy.runs.cluster import cluster
-    from pisnn_deploy.runs.domains.run import dask_workers, divided, divided_run
-
-    parts = division.domains or 1
-    whole = starting_from(graph, mass)
-    domains, rounds, halo = divided(whole, parts)
-    with (
-        cluster(division.scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,
-        dask_workers(client, domains, options.steps, halo) as workers,
-        listener.progress(f"{graph.spec.name} in {parts} domains", options.steps) as report,
-    ):
-        return divided_run(whole, domains, workers, rounds, options, report)
-
-
 def _compared(
     graph: IntegerGraph, mass: NDArray[np.int64], request: SimulateRequest, options: RunOptions, listener: Listener
 ) -> Comparison | None:
@@ -339,6 +336,10 @@ def _compared(
     with listener.progress(f"{request.runs_on} against {request.against}", options.steps) as report:
         limits = RunOptions(options.steps, deadline_seconds=options.deadline_seconds)
         return compare((request.runs_on, request.against), graph, mass, limits, report)
+
+
+def _title(graph: IntegerGraph, backend: str, ranks: Ranks | None) -> str:
+    return f"{graph.spec.name} on {backend}" + ("" if ranks is None else f", {ranks.count} ranks")
 
 
 def _recording_of(save: Path) -> Path:

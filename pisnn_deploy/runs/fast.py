@@ -46,7 +46,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         If llvmlite cannot be imported; plain numpy then gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
-    with closing(stepper_of(graph, start, options.steps)) as kernels:
+    with closing(_stepper(graph, start, options)) as kernels:
         begun = time.perf_counter()
         kernels.prepare()
         _LOG.info("kernels were ready after %.1f s", time.perf_counter() - begun)
@@ -57,6 +57,14 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             injector = Injector(graph, options.faults, options.steps)
             stepper = RelayedStepper(graph, kernels, injector, recovers=options.recovers)
         return stepped_run("fast", graph, stepper, options, progress)
+
+
+def _stepper(graph: IntegerGraph, start: RunState, options: RunOptions) -> FastStepper:
+    if options.ranks is None:
+        return stepper_of(graph, start, options.steps)
+    from pisnn_deploy.runs.domains.stepper import stepper_on  # LLVM takes longer to import than most commands run
+
+    return stepper_on(options.ranks, graph, start, options.steps)
 
 
 def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from pisnn_deploy.graph.currents import first_kept_current
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.probes import Probe, Probed, bytes_of_probes, empty_probed
 from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, exact_sums, totals_of
+
+if TYPE_CHECKING:
+    from pisnn_deploy.runs.domains.ranks import Ranks
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -96,6 +99,8 @@ class RunOptions:
         Whether violations are repaired, see `pisnn_deploy.audit.recovery`.
     probes : tuple of Probe
         Neurons whose spikes and states the trace includes, on `cpu` or `fast`.
+    ranks : Ranks or None
+        MPI ranks that divide a run on `fast`.
     """
 
     steps: int
@@ -107,6 +112,7 @@ class RunOptions:
     faults: tuple[Fault, ...] = ()
     recovers: bool = False
     probes: tuple[Probe, ...] = ()
+    ranks: Ranks | None = None
 
     @property
     def first_step(self) -> int:

@@ -76,8 +76,9 @@ def parameters(function: Callable[..., Any], keywords: type | None = None) -> se
 
 
 def options(command: click.Command) -> set[str]:
-    """Long names of the options of a command."""
-    return {max(each.opts, key=len) for each in command.params if isinstance(each, click.Option)}
+    """Long names of the options of a command; hidden ones only say what took their place."""
+    shown = (each for each in command.params if isinstance(each, click.Option) and not each.hidden)
+    return {max(each.opts, key=len) for each in shown}
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

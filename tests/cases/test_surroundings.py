@@ -113,8 +113,9 @@ def test_settings_of_numba_change_nothing(case: Callable[[str], Path], installed
 
 
 def test_other_users_do_not_get_into_the_cluster_of_a_run(case: Callable[[str], Path]) -> None:
-    case("dask_loopback")
-    words = "simulate heat2d --backend fast --steps 10000000 --domains 2 -q".split()
+    folder = case("dask_loopback")
+    (folder / "plan.yaml").write_text("models: [heat2d]\nmeshes: [64x64]\nbackends: [fast]\nsteps: [1000000000]\n")
+    words = "campaign plan.yaml --workers 2 -q".split()
     command = str(Path(sys.executable).with_name("pisnn-deploy"))
     running = subprocess.Popen([command, *words], stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:

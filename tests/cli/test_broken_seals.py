@@ -50,7 +50,6 @@ def store(members: Members) -> None:
     "words",
     [
         "simulate a.pisnn --backend fast --steps 2",
-        "simulate a.pisnn --backend fast --steps 2 --domains 2",
         "simulate a.pisnn --backend fast --steps 2 --save out.npz",
         "simulate a.pisnn --backend fast --steps 2 --against onnx --json",
         "export a.pisnn --to onnx -o out.onnx",

@@ -78,7 +78,6 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
         (("simulate", "--backend", "cpu"), "cpu backend: Lava", "lava-nc", "lava"),
         (("simulate", "--backend", "onnx"), "backend onnx", "onnx", "onnx"),
         (("simulate", "--backend", "torch"), "backend torch", "torch", "torch"),
-        (("simulate", "--backend", "fast", "--domains", "2"), "--domains", "dask", "cluster"),
         (("simulate", "--plot", "run.png"), "--plot", "matplotlib", "report"),
         (("simulate", "--report", "run.html"), "--report", "matplotlib", "report"),
         (("inspect", "heat.pisnn", "--format", "png", "-o", "a.png"), "--format png", "matplotlib", "report"),

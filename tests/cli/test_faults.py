@@ -72,7 +72,11 @@ def test_a_run_without_faults_says_nothing_of_them(artifact: Path) -> None:
     [
         (("--recover",), "--recover: needs --fault; nothing else breaks a simulated run"),
         (("--fault", "drop:packet[3]@4", "--against", "onnx"), "--fault: does not go with --against"),
-        (("--fault", "drop:packet[3]@4", "--domains", "2"), "--fault: does not go with --domains"),
+        (
+            ("--domains", "2"),
+            "--domains: does not exist; divide a run by MPI instead: "
+            "mpirun -n 8 pisnn-deploy simulate ... --backend fast",
+        ),
         (
             ("--fault", "drop:packet[3]@4", "--resume", "--save", "a.npz"),
             "--fault: does not go with --resume",

@@ -60,10 +60,6 @@ def test_a_raster_without_a_probe_is_of_all_neurons() -> None:
         (("--probe", "fluxx"), "--probe fluxx: no population has the name 'fluxx'; did you mean flux?"),
         (("--probe", "flux:17"), "--probe flux:17: there is no neuron 17; the population has neurons 0 to 16"),
         (("--probe", "flux", "--fault", "drop:packet[3]@2"), "--fault: does not go with --probe"),
-        (
-            ("--probe", "flux", "--domains", "2"),
-            "--domains: cannot be combined with --probe, because halos send some spikes twice",
-        ),
     ],
 )
 def test_what_cannot_be_probed_is_refused(words: tuple[str, ...], message: str) -> None:

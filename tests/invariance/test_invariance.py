@@ -144,7 +144,7 @@ def test_a_core_that_forgets_what_it_hears_is_seen(monkeypatch: pytest.MonkeyPat
 def test_domains_that_do_not_copy_halos_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = Subject(GRAPHS["a line"](), 40)
     assert verdicts(domain_rows(subject)) == [EQUAL, EQUAL]
-    monkeypatch.setattr(DomainWorker, "_paste", lambda *_: None)
+    monkeypatch.setattr(DomainWorker, "take", lambda *_: None)
     assert set(verdicts(domain_rows(subject))) == {DIFFERS}
 
 

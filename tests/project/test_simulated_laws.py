@@ -151,11 +151,6 @@ def test_starts_are_arrays_of_all_fields_by_name_or_in_their_order(dam: Path, tm
     [
         (["--initial", "sine"], "sine: a law has no named initial conditions; give a field as .npy"),
         (
-            ["--domains", "2"],
-            "domains: cannot handle a graph with several fields or channels, or with names other than membrane "
-            "and flux; run it undivided",
-        ),
-        (
             ["--fault", "drop:packet[3]@2"],
             "fault 'drop:packet[3]@2': several populations have a packet; write packet[h-flux,3], or another of "
             "h-flux, q-flux",

@@ -154,12 +154,6 @@ def test_the_page_says_whose_the_profile_is_and_what_the_compiler_warned_about()
     assert "big.yaml, not in the library" in other and "Compiler warning too big" in other
 
 
-def test_a_run_in_domains_counts_no_events() -> None:
-    graph = compiled(cells=8)
-    words = Page(page_bytes(said(graph, 2, events=None, packets=None)).decode()).texts["events"]
-    assert "Spikes are not counted in runs with domains" in words
-
-
 def test_a_run_stopped_at_its_start_has_a_page() -> None:
     graph = compiled(cells=8)
     report = said(graph, 2)

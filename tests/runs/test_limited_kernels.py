@@ -19,9 +19,7 @@ from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.runs import RunOptions
-from pisnn_deploy.runs.domains.cut import cut, reach
-from pisnn_deploy.runs.domains.local import LocalWorkers
-from pisnn_deploy.runs.domains.run import divided_run
+from pisnn_deploy.runs.domains.stepper import stepper_here
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
 from pisnn_deploy.runs.kernels.channels import book_of
 from pisnn_deploy.runs.kernels.draft import sent_of, state_of
@@ -203,8 +201,8 @@ def test_domains_on_kernels_have_the_integers_of_the_reference(shape: tuple[int,
     graph = starting_from(graph, spikes_of(graph))
     options, start = RunOptions(4, every=2), start_of(graph, graph.initial)
     expected = stepped_run("fast", graph, ReferenceStepper(graph, start, 4), options)
-    domains = cut(graph, 2, 1)
-    found = divided_run(graph, domains, LocalWorkers(domains, 4, reach(graph)), 1, options)
+    with closing(stepper_here(graph, start, 4, 2, 1)) as stepper:
+        found = stepped_run("fast", graph, stepper, options)
     assert found.conserved and expected.conserved, found.failure
     for part in ("mass", "ledger", "transported", "in_flight"):
         assert np.array_equal(getattr(found.trace, part), getattr(expected.trace, part)), part

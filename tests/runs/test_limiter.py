@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -29,9 +30,7 @@ from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.comparison import compare
-from pisnn_deploy.runs.domains.cut import cut, reach
-from pisnn_deploy.runs.domains.local import LocalWorkers
-from pisnn_deploy.runs.domains.run import divided_run
+from pisnn_deploy.runs.domains.stepper import stepper_here
 from pisnn_deploy.runs.run import Run, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
@@ -226,8 +225,8 @@ def test_domains_and_the_reference_have_the_same_integers() -> None:
         graph = starting_from(graph, mass)
         start = start_of(graph, mass)
         expected = stepped_run("fast", graph, ReferenceStepper(graph, start, 12), options)
-        domains = cut(graph, 3, 1)
-        found = divided_run(graph, domains, LocalWorkers(domains, 12, reach(graph)), 1, options)
+        with closing(stepper_here(graph, start, 12, 3, 1)) as stepper:
+            found = stepped_run("fast", graph, stepper, options)
         assert found.conserved, found.failure
         for part in ("mass", "ledger", "transported", "in_flight"):
             assert np.array_equal(getattr(found.trace, part), getattr(expected.trace, part)), part

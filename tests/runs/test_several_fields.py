@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn_laws import drawn_law
 from fields_by_hand import random_fields, reaction_of_channels
 from graphs_by_hand import InPythonIntegers, sink, two_fields
 from laws_compiled import RECIPES, compiled_law
@@ -129,6 +130,16 @@ def test_a_run_in_parts_is_the_run() -> None:
             second = run_graph(backend, graph, mass, RunOptions(8, start=first.end))
             assert np.array_equal(second.trace.mass[-1], whole.trace.mass[-1])
             assert second.packets_sent == whole.packets_sent and second.events == whole.events
+
+
+def test_a_run_of_channels_that_run_in_another_order_goes_on_from_its_residues() -> None:
+    graph = drawn_law(6, "dense", over_time=True)
+    names = [channels.population for channels in graph.channels]
+    assert names != [name for name in graph.depths if name in names]
+    first = fast.run(graph, graph.initial, RunOptions(8, until=3))
+    assert first.end is not None and first.end.residue.any()
+    whole, second = (fast.run(graph, graph.initial, RunOptions(8, start=start)) for start in (None, first.end))
+    assert np.array_equal(second.trace.mass[-1], whole.trace.mass[-1]) and second.events == whole.events
 
 
 @pytest.mark.parametrize("backend", ["fast", "onnx", "torch"])

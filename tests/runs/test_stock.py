@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 from models_under_test import plane_model, stock_box
 from network_runs import assert_same, break_with
 
-from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.comparison import compare
-from pisnn_deploy.runs.domains.run import divided
+from pisnn_deploy.runs.domains.stepper import stepper_here
+from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.runs.stepping import stepped_run
 
 ROWS = ("step", "mass", "transported", "in_flight", "flux")
 
@@ -86,10 +88,11 @@ def test_others_agree_with_the_reference(backend: str) -> None:
     assert np.array_equal(fast.trace.mass, other.trace.mass) and np.array_equal(fast.trace.flux, other.trace.flux)
 
 
-def test_domains_refuse() -> None:
-    graph = stock_box()
-    with pytest.raises(UsageError) as caught:
-        divided(graph, 2)
-    assert str(caught.value) == (
-        "domains: cannot handle a graph whose faces receive the masses one step late; run it undivided"
-    )
+def test_domains_agree_with_the_undivided_run() -> None:
+    graph, options = stock_box(send_threshold=3), RunOptions(40, everything=True)
+    whole, start = run_graph("fast", graph, graph.initial, options), start_of(graph, graph.initial)
+    with closing(stepper_here(graph, start, 40, 2)) as stepper:
+        found = stepped_run("fast", graph, stepper, options)
+    assert whole.trace.flux is not None and found.trace.flux is not None
+    assert np.array_equal(found.trace.mass, whole.trace.mass) and np.array_equal(found.trace.flux, whole.trace.flux)
+    assert found.events == whole.events

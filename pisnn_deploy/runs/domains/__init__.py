@@ -1,1 +1,1 @@
-"""Domain decomposition: the `fast` backend on several workers with halo exchange, with the same integers."""
+"""Domain decomposition: the `fast` backend on several MPI ranks with halo exchange, with the same integers."""

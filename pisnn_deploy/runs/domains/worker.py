@@ -1,54 +1,119 @@
-"""Worker of a domain: steps, and exchanges rows with its neighbours."""
+"""Run of one domain on compiled kernels: PDE steps, and the exchange of halos."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.mesh import face_grid
-from pisnn_deploy.runs.domains.cut import Domain
-from pisnn_deploy.runs.fast import stepper_of
-from pisnn_deploy.runs.run import Integers, RunState, start_of
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.runs.domains.explanation import Finding, explain
+from pisnn_deploy.runs.domains.extra import Copies
+from pisnn_deploy.runs.domains.layout import Domain, Link
+from pisnn_deploy.runs.kernels.draft import ledger_of, mass_of, sent_of, state_of
+from pisnn_deploy.runs.kernels.network import FLAGS
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
+from pisnn_deploy.runs.run import RunState
 
-
-@dataclass(frozen=True)
-class Strip:
-    """Rows of cells, and the faces on their upper side.
-
-    Attributes
-    ----------
-    mass : int64 array [rows, cells of a row]
-        Masses in quanta.
-    current, residue : tuple of int64 array [rows, faces of a row]
-        Values in flux units for each axis; the last row of an axis may have no faces.
-    """
-
-    mass: Integers
-    current: tuple[Integers, ...]
-    residue: tuple[Integers, ...]
+_NARROW = 32
+"""Width in which copies are sent if all declared widths allow it."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """Owned values of a domain at one PDE step.
+class Owned:
+    """What a domain owns after some PDE steps.
 
     Attributes
     ----------
-    mass : int64 array [own cells]
-        Masses in quanta.
-    ledger : int64 array [own reservoirs]
-        Ledgers in quanta.
-    transported, packets : int64 array [own faces]
-        Packets in quanta: sum since the start, and of the last PDE step.
+    mass : int64 array [owned holders]
+        Masses and ledgers in quanta.
+    current, residue, transported : int64 array [owned channels]
+        See `pisnn_deploy.runs.run.RunState`.
     """
 
     mass: Integers
-    ledger: Integers
+    current: Integers
+    residue: Integers
     transported: Integers
-    packets: Integers
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of a domain since its state was loaded; see `RunState`."""
+
+    in_flight: int
+    packets_sent: int
+    quanta_sent: int
+    events: dict[str, int]
+
+
+class _Kernels(KernelStepper):
+    """Kernels that stop at a flag without explaining it, and whose halos can be written."""
+
+    def step(self) -> bool:
+        """Run a PDE step; return False if it sets a flag."""
+        return self._some(1)
+
+    @property
+    def at(self) -> int:
+        """Number of completed PDE steps."""
+        return self._step
+
+    @property
+    def flags(self) -> int:
+        """Flags of the last PDE step."""
+        return int(self.kernel.counters[FLAGS])
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether no PDE step is left."""
+        return self._step == self._steps
+
+    def respond(self) -> None:
+        """Let the populations between holders and channels answer again, after masses were written."""
+        if not self._graph.between_fields:
+            return
+        for field in self._columns.fields:
+            now, other = self.kernel.now(mass_of(field.holder)), self.kernel.pairs[mass_of(field.holder)]
+            other[not self.kernel.is_turned][:] = now
+        for population in self._graph.between_fields:
+            for name, values in population.states_at(self._step).items():
+                for array in self.kernel.pairs[state_of(population.name, name)]:
+                    array[:] = values
+        self.kernel.respond()
+
+    def packets(self, population: str) -> NDArray[np.int64]:
+        """Packets of the last PDE step."""
+        return self.kernel.now(sent_of(population, 0)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """A buffer of which domains exchange elements.
+
+    Attributes
+    ----------
+    of_holders : bool
+        Whether its elements are those of holders, else of channels.
+    first, size : int
+        Its first element among all local holders or channels, and its number of elements.
+    counter : int
+        Place of the audited sum of its elements among the counters.
+    """
+
+    name: str
+    of_holders: bool
+    first: int
+    size: int
+    counter: int
+
+
+_Kept = tuple[RunState, tuple[int, int, dict[str, int]], bool]
+"""Local state with the counts of copies, and whether it is one after a PDE step."""
 
 
 class DomainWorker:
@@ -56,149 +121,209 @@ class DomainWorker:
 
     Parameters
     ----------
+    links : sequence of Link
+        What it exchanges with other domains.
+    start : RunState
+        Local state to start from.
     steps : int
         Number of PDE steps of the whole run.
-    halo : int
-        Number of rows that neighbours copy.
+    threads : int
+        Threads of its kernels.
+
+    Attributes
+    ----------
+    flagged : tuple of (int, int) or None
+        PDE step that set a flag, and its flags. No further steps are run.
     """
 
-    def __init__(self, domain: Domain, steps: int, halo: int) -> None:
-        graph = domain.graph
-        start = start_of(graph, graph.initial)
-        self._domain, self._halo = domain, halo
-        self._stepper = stepper_of(graph, start, steps)
-        self._stepper.begin()
-        self._state = self._stepper.state()
-        self._packets = np.zeros(graph.mesh.faces, np.int64)
+    def __init__(self, domain: Domain, links: Sequence[Link], start: RunState, steps: int, threads: int) -> None:
+        self.domain, self.links = domain, tuple(links)
+        self._steps = steps
+        self._kernels = _Kernels(domain.graph, start, steps, threads)
+        self._extra = Copies(domain, self._kernels.kernel)
+        self._columns = columns_of(domain.graph)
+        self._copied = self._find_copied()
+        self._sent = [self._places(link.sent_holders, link.sent_channels) for link in self.links]
+        self._taken = [self._places(link.taken_holders, link.taken_channels) for link in self.links]
+        self.dtype = self._width()
+        self.flagged: tuple[int, int] | None = None
+        self._has_stepped = False
+        self.note()
 
-    def edges(self) -> tuple[Strip, Strip]:
-        """Return the lowest and the highest owned rows, which neighbours copy."""
-        low, high = self._domain.own
-        state = self._state
-        return self._strip(state, low, low + self._halo), self._strip(state, high - self._halo, high)
+    def _find_copied(self) -> list[_Copied]:
+        columns, results = self._columns, self._kernels.kernel.results
+        copied = [
+            _Copied(mass_of(each.holder), True, each.first_holder, each.field.cells, results.size + each.joined)
+            for each in columns.fields
+        ]
+        chains = iter(results.chains)
+        for channels in columns.channels:
+            for state in self.domain.graph.population(channels.population).program.states:
+                name = state_of(channels.population, state)
+                copied.append(_Copied(name, False, channels.first, channels.count, next(chains)))
+        return copied
 
-    def advance(self, steps: int, below: Strip | None, above: Strip | None, reports: bool) -> None:
-        """Copy the neighbours' rows into the halos, then run PDE steps.
+    def _places(self, holders: Integers, channels: Integers) -> list[Integers]:
+        """Elements of each copied buffer."""
+        places = []
+        for each in self._copied:
+            numbers = holders if each.of_holders else channels
+            inside = (numbers >= each.first) & (numbers < each.first + each.size)
+            places.append(numbers[inside] - each.first)
+        return places
 
-        Parameters
-        ----------
-        below, above : Strip or None
-            Rows of the neighbours; None without a neighbour.
-        reports : bool
-            Whether a report follows, which needs the packets of the last PDE step.
+    def _width(self) -> type[np.int32] | type[np.int64]:
+        graph = self.domain.graph
+        bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+        widest = [bits.get((field.holder, "mass"), 64) for field in graph.fields]
+        for channels in graph.channels:
+            population = graph.population(channels.population)
+            for state, after in zip(population.program.states, population.program.after, strict=True):
+                widths = [bits.get((population.name, population.quantity(name)), 64) for name in (state, after)]
+                widest.append(min(widths))
+        return np.int32 if max(widest, default=0) <= _NARROW else np.int64
 
-        Raises
-        ------
-        InvariantViolation, OverflowViolation
-            A violation, with numbers of the whole mesh.
+    # Exchange.
+
+    def outgoing(self) -> list[NDArray[Any]]:
+        """What each linked domain copies, in the order of the links."""
+        return [self._packed(places) for places in self._sent]
+
+    def _packed(self, places: list[Integers]) -> NDArray[Any]:
+        kernel = self._kernels.kernel
+        parts = [kernel.now(each.name)[at] for each, at in zip(self._copied, places, strict=True)]
+        return np.concatenate([np.zeros(0, self.dtype), *(part.astype(self.dtype, copy=False) for part in parts)])
+
+    def incoming_sizes(self) -> list[int]:
+        """Number of elements that each linked domain sends."""
+        return [sum(at.size for at in places) for places in self._taken]
+
+    def take(self, messages: Sequence[NDArray[Any]]) -> None:
+        """Copy what the linked domains sent, in the order of the links."""
+        kernel = self._kernels.kernel
+        for message, places in zip(messages, self._taken, strict=True):
+            begin = 0
+            for each, at in zip(self._copied, places, strict=True):
+                values = message[begin : begin + at.size]
+                begin += at.size
+                array = kernel.now(each.name)
+                change = int(values.sum(dtype=np.int64)) - int(array[at].sum(dtype=np.int64))
+                array[at] = values
+                kernel.counters[each.counter] += change  # the audit compares sums before and after each step
+        if messages:
+            self._kernels.respond()
+
+    # Steps.
+
+    @property
+    def step(self) -> int:
+        """Number of completed PDE steps."""
+        return self._kernels.at
+
+    def advance(self) -> None:
+        """Run a PDE step, unless an earlier one has set a flag."""
+        if self.flagged is not None:
+            return
+        before = self._extra.before()
+        is_fine = self._kernels.step()
+        self._extra.add(before, ends=self._kernels.is_at_end)
+        self._has_stepped = True
+        if not is_fine:
+            self.flagged = (self.step, self._kernels.flags)
+
+    def note(self) -> None:
+        """Keep the state to return to."""
+        self._noted = self._kernels.state(), _counts_of(self._extra), self._has_stepped
+
+    def go_back(self) -> None:
+        """Return to the noted state."""
+        self._load(self._noted)
+
+    def undo(self) -> None:
+        """Undo the last careful step."""
+        self._load(self._undone)
+
+    def _load(self, kept: _Kept) -> None:
+        state, (packets, quanta, events), self._has_stepped = kept
+        self._kernels.restore(state)
+        self._extra.packets, self._extra.quanta, self._extra.events = packets, quanta, dict(events)
+        self.flagged = None
+
+    def careful(self) -> tuple[Finding | None, bool]:
+        """Run a PDE step; if it sets a flag, repeat it with the reference.
+
+        Returns
+        -------
+        finding : Finding or None
+            The violation, or the difference to the reference, if there is one; the step is then undone.
+        is_flagged : bool
+            Whether the step set a flag.
         """
-        state = self._state
-        low, high = self._domain.own
-        if below is not None:
-            self._paste(state, below, low - self._halo)
-        if above is not None:
-            self._paste(state, above, high)
-        try:
-            self._stepper.restore(state)
-            if state.step == 0:
-                self._require_range(state)
-            before = steps - 1 if reports else steps
-            if before:
-                self._stepper.advance(before)
-            if reports:
-                transported = self._stepper.state().transported
-                self._stepper.advance(1)
-            self._state = self._stepper.state()
-            if reports:
-                self._packets = self._state.transported - transported
-            self._require_range(self._state)
-        except (InvariantViolation, OverflowViolation) as violation:
-            raise self._in_the_whole(violation) from violation
-
-    def report(self) -> Report:
-        """Return the owned values."""
-        domain, state = self._domain, self._state
-        cells = domain.graph.mesh.cells
-        return Report(
-            state.mass[:cells][domain.owned_cells],
-            state.mass[cells:][domain.owns_reservoir],
-            state.transported[domain.owns_face],
-            self._packets[domain.owns_face],
-        )
-
-    def _require_range(self, state: RunState) -> None:
-        """Refuse owned values outside the operating range of the whole graph."""
-        domain, mesh, window = self._domain, self._domain.graph.grid, self._domain.window
-        values_ = np.concatenate([state.mass[: mesh.cells], domain.graph.sole_field.reservoirs])
-        inside = values_[domain.owned_cells]
-        outside = np.flatnonzero((inside < window.lower) | (inside > window.upper))
-        if outside.size:
-            value = int(inside[outside[0]])
-            limit = window.lower if value < window.lower else window.upper
-            index = int(outside[0]) + domain.owned_cells.start
-            raise InvariantViolation("range", MEMBRANE, index, state.step, limit, value)
-        # A difference belongs to the owner of its face. The upper cell may be in the halo, where it is exact.
-        for name, limit_, values in (
-            ("difference across face", window.difference, np.abs(values_[mesh.target] - values_[mesh.source])),
-            ("flux current", window.current, np.abs(state.current)),
-        ):
-            if limit_ is None:
-                continue
-            limits = np.full(mesh.faces, limit_)
-            if name.startswith("difference"):
-                limits[np.maximum(mesh.source, mesh.target) >= mesh.cells] = limit_ // 2
-            wrong = np.flatnonzero(domain.owns_face & (values > limits))
-            if wrong.size:
-                index = int(wrong[0])
-                raise InvariantViolation("range", name, index, state.step, int(limits[index]), int(values[index]))
+        state, before = self._kernels.state(), self._extra.before()
+        self._undone = state, _counts_of(self._extra), self._has_stepped
+        is_fine = self._kernels.step()
+        finding, right = None, state
+        if not is_fine:
+            finding, right = explain(self.domain, state, self._steps, self._kernels.state(), self._kernels.flags)
+        if finding is None:
+            self._extra.add(before, ends=self._kernels.is_at_end)
+            self._has_stepped = True
+        if not is_fine:
+            self._kernels.restore(right)
+        return finding, not is_fine
 
     def close(self) -> None:
         """Stop the threads."""
-        self._stepper.close()
+        self._kernels.close()
 
-    def _strip(self, state: RunState, begin: int, end: int) -> Strip:
-        mesh = self._domain.graph.grid
-        mass = state.mass[: mesh.cells].reshape(mesh.shape[0], -1)[begin:end]
-        current, residue = (
-            tuple(np.ascontiguousarray(rows[begin - first : end - first]) for first, rows in self._by_rows(array))
-            for array in (state.current, state.residue)
+    def prepare(self) -> None:
+        """Compile in advance."""
+        self._kernels.prepare()
+
+    def restore(self, start: RunState) -> None:
+        """Continue from another local state."""
+        self._kernels.restore(start)
+        self._extra.packets = self._extra.quanta = 0
+        self._extra.events = dict.fromkeys(self._extra.events, 0)
+        self.flagged, self._has_stepped = None, False
+        self.note()
+
+    # Results.
+
+    def owned(self) -> Owned:
+        """What the domain owns."""
+        state, layout = self._kernels.state(), self.domain.layout
+        channels = layout.owns_channel
+        return Owned(
+            state.mass[layout.owns_holder],
+            state.current[channels],
+            state.residue[channels],
+            state.transported[channels],
         )
-        return Strip(np.ascontiguousarray(mass), current, residue)
 
-    def _paste(self, state: RunState, strip: Strip, begin: int) -> None:
-        mesh = self._domain.graph.grid
-        state.mass[: mesh.cells].reshape(mesh.shape[0], -1)[begin : begin + self._halo] = strip.mass
-        for array, strips in ((state.current, strip.current), (state.residue, strip.residue)):
-            for (first, rows), source in zip(self._by_rows(array), strips, strict=True):
-                target = rows[begin - first : begin - first + self._halo]
-                target[:] = source[: len(target)]
+    def counts(self) -> Counts:
+        """Counts of what the domain owns, since its state was loaded."""
+        tally, extra = self._kernels.tally(), self._extra
+        in_flight = 0
+        for channels in self._columns.channels if self._has_stepped else ():
+            is_owned = self.domain.layout.owns_channel[channels.part]
+            in_flight += int(np.abs(self._kernels.packets(channels.population)[is_owned]).sum())
+        events = {name: tally.events[name] - extra.events[name] for name in tally.events}
+        return Counts(in_flight, tally.packets_sent - extra.packets, tally.quanta_sent - extra.quanta, events)
 
-    def _by_rows(self, array: Integers) -> list[tuple[int, Integers]]:
-        """For each axis, the row on the lower side of its first faces, and a view of an array over faces by rows."""
-        mesh, views = self._domain.graph.grid, []
-        for axis in range(len(mesh.shape)):
-            base, first, counts = face_grid(mesh, axis)
-            size = int(np.prod(counts))
-            views.append((first if axis == 0 else 0, array[base : base + size].reshape(counts[0], -1)))
-        return views
-
-    def _in_the_whole(
-        self, violation: InvariantViolation | OverflowViolation
-    ) -> InvariantViolation | OverflowViolation:
-        domain = self._domain
-        numbers = {
-            MEMBRANE: np.concatenate([domain.cells, domain.reservoirs]),
-            FLUX: domain.faces,
-            "flux current": domain.faces,
-            "difference across face": domain.faces,
-        }.get(violation.population)
-        if numbers is None or not 0 <= violation.index < numbers.size:
-            return violation
-        index = int(numbers[violation.index])
-        if isinstance(violation, OverflowViolation):
-            return OverflowViolation(
-                violation.population, violation.quantity, index, violation.step, violation.value, violation.bits
+    def totals(self) -> Integers:
+        """Mass of the owned holders of each set of fields that channels join, int64 [sets]; sums wrap."""
+        kernel, owns = self._kernels.kernel, self.domain.layout.owns_holder
+        sums = np.zeros(len(self._columns.joined), np.int64)
+        for each in self._columns.fields:
+            sums[each.joined] += kernel.now(mass_of(each.holder))[: each.field.cells][owns[each.held_cells]].sum(
+                dtype=np.int64
             )
-        return InvariantViolation(
-            violation.kind, violation.population, index, violation.step, violation.expected, violation.found
-        )
+            if each.field.reservoirs.size:
+                sums[each.joined] += kernel.now(ledger_of(each.holder))[owns[each.held_reservoirs]].sum()
+        return sums
+
+
+def _counts_of(extra: Copies) -> tuple[int, int, dict[str, int]]:
+    """Copy the counts of copies."""
+    return extra.packets, extra.quanta, dict(extra.events)

@@ -59,8 +59,11 @@ def network_of(graph: IntegerGraph, *, audited: bool = True) -> Network:
     for channels in draft.channels if audited else ():
         nodes += slope_nodes(draft, channels)
     joined = tuple(tuple(draft.masses[field.name] for field in fields) for fields in columns_of(graph).joined)
-    results = Results(draft.spikes, joined if audited else (), tuple(draft.chains), draft.size)
-    return Network(draft.buffers, (*nodes, *responses), results)
+    # In the order in which the states of a run are loaded, which is not that in which channels run.
+    states = ((name, state) for name in facts_of for state in graph.population(name).program.states)
+    chains = tuple(draft.chains[key] for key in states) if audited else ()
+    results = Results(draft.spikes, joined if audited else (), chains, draft.size)
+    return Network(draft.buffers, (*nodes, *responses), results, draft.places)
 
 
 def _answering_node(draft: Draft, population: Population, *, is_sent: bool) -> Node:

@@ -80,7 +80,7 @@ class _Channels:
             for state in self.program.states:
                 self.chains[state] = draft.place()
                 draft.place()  # of the sum after the step
-                draft.chains.append(self.chains[state])
+                draft.chains[self.name, state] = self.chains[state]
         packets = self.words.bounds[self.program.sends[0]]
         own = [
             *draft.add_states(population, self.words),

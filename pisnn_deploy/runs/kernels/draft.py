@@ -52,8 +52,8 @@ class Draft:
         New numbers of the neurons of populations that are renumbered, so that alike ones are neighbours.
     spikes, masses : dict of str to int
         Places of the results of each population, and of each field.
-    chains : list of int
-        Places of the sums of states before a step.
+    chains : dict of (str, str) to int
+        Places of the sums of states before a step, by population of channels and state.
     """
 
     def __init__(self, graph: IntegerGraph, *, audited: bool) -> None:
@@ -66,7 +66,7 @@ class Draft:
         self.size = FIRST_RESULT
         self.spikes = {population.name: self.place() for population in graph.populations}
         self.masses = {facts.field.name: self.place() for facts in self.fields}
-        self.chains: list[int] = []
+        self.chains: dict[tuple[str, str], int] = {}
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
 
     def place(self) -> int:

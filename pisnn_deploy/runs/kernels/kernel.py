@@ -55,6 +55,8 @@ class Kernel:
         Results of the run so far, see `steps`.
     is_swept : bool
         Whether the last steps were those of a sweep, so that a flag may be that of any of them.
+    places : dict of str to int64 array
+        See `Network`.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Kernel:
     ) -> None:
         self._is_optimised = is_optimised
         self._network, self._schedule, self._sweep = network, schedule, sweep
-        self.results = network.results
+        self.results, self.places = network.results, network.places
         self.counters = np.zeros(counters_size(network.results), np.int64)
         self.pairs = {
             buffer.name: (

@@ -156,11 +156,18 @@ class Results:
 
 @dataclass(frozen=True)
 class Network:
-    """All loops of a PDE step, in an order in which one thread may run them."""
+    """All loops of a PDE step, in an order in which one thread may run them.
+
+    Attributes
+    ----------
+    places : dict of str to int64 array
+        Place of each neuron in the buffers of its population, where that is not its number.
+    """
 
     buffers: Mapping[str, Buffer]
     nodes: tuple[Node, ...]
     results: Results
+    places: Mapping[str, Integers]
 
 
 def reach(interval: Interval) -> int:
