@@ -142,7 +142,7 @@ def test_every_tile_comes_after_what_it_needs(
     for share in range(shares):
         for turn in range(plan.rounds):
             at = share * plan.rounds + turn
-            for number, first, last, _, step in plan.items[plan.starts[at] : plan.starts[at + 1]].tolist():
+            for number, first, last, _, step, _ in plan.items[plan.starts[at] : plan.starts[at + 1]].tolist():
                 for tile in range(first, last):
                     assert when.setdefault((step, number, tile), (share, turn, len(when)))[2] == len(when) - 1
     order = [(step, number) for step in range(steps) for number in range(len(network.nodes))]

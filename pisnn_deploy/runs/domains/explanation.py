@@ -101,7 +101,11 @@ def explain(
     current, residue = (
         np.where(layout.owns_channel, getattr(right, name), getattr(before, name)) for name in _OF_CHANNELS
     )
-    return None, replace(right, mass=mass, current=current, residue=residue)
+    right = replace(right, mass=mass, current=current, residue=residue)
+    packets, quanta = after.packets_sent, after.quanta_sent  # kernels do not count those of copies
+    return None, replace(
+        right, in_flight=after.in_flight, packets_sent=packets, quanta_sent=quanta, events=after.events
+    )
 
 
 def not_repeated(step: int, flags: int) -> Finding | None:

@@ -17,6 +17,7 @@ from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, SEVERAL_FIELDS,
 from pisnn_deploy.runs.domains.boxes import BoxPart, blocks_of, box_domain, boxes_of, halo_of, reach
 from pisnn_deploy.runs.domains.layout import Domain, Layout, Link, links_of
 from pisnn_deploy.runs.domains.listed import Wiring
+from pisnn_deploy.runs.kernels.stepper import SWEPT
 
 MOST_ROUNDS = 32
 """Most PDE steps between two exchanges."""
@@ -24,6 +25,8 @@ LARGEST_HALO = 1 / 8
 """Largest halo, as a part of a domain's cells along an axis."""
 EXCHANGE_SECONDS, CELL_SECONDS = 6e-5, 4e-9
 """Approximate time of an exchange without its data, and of a cell in a PDE step: what more rounds save and cost."""
+SWEEPING = 1 << 19
+"""Approximate number of cells of a domain from which its kernels run several PDE steps in a sweep."""
 _SEED = 1
 """Seed of METIS, so that a mesh has the same parts in every run."""
 
@@ -80,7 +83,10 @@ def _rounds_of(graph: IntegerGraph, count: int) -> int:
         return 1
     surface = sum(2 * math.prod(extents) // extent for extent in cut)
     rounds = math.sqrt(EXCHANGE_SECONDS / (surface * reach(graph) * CELL_SECONDS))
-    return int(max(1, min(rounds, MOST_ROUNDS, LARGEST_HALO * min(cut) // reach(graph))))
+    most = min(MOST_ROUNDS, LARGEST_HALO * min(cut) // reach(graph))
+    if math.prod(extents) >= SWEEPING and most >= SWEPT:
+        return SWEPT * min(math.ceil(rounds / SWEPT), int(most) // SWEPT)
+    return int(max(1, min(rounds, most)))
 
 
 def _boxes(graph: IntegerGraph, count: int, rounds: int) -> Division:

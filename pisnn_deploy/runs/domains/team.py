@@ -147,13 +147,13 @@ class Team:
     def _rounds_to(self, goal: int, at: int, rounds: int) -> None:
         while at < goal:
             self._crew.exchange()
-            for _ in range(min(rounds, goal - at)):
-                for worker in self._crew.workers:
-                    worker.advance()
-                at += 1
+            steps = min(rounds, goal - at)
+            for worker in self._crew.workers:
+                worker.advance(steps)
+            at += steps
 
     def _first_flag(self) -> int:
-        """First PDE step of any domain that set a flag."""
+        """First PDE step of any domain that set a flag, or the last of its sweep."""
         return self._crew.least([_NEVER if each.flagged is None else each.flagged[0] for each in self._crew.workers])
 
     def _explain(self, flagged: int) -> Finding | None:

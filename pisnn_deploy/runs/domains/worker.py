@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.runs.domains.explanation import Finding, explain
-from pisnn_deploy.runs.domains.extra import Copies
 from pisnn_deploy.runs.domains.layout import Domain, Link
-from pisnn_deploy.runs.kernels.draft import ledger_of, mass_of, sent_of, state_of
+from pisnn_deploy.runs.kernels.draft import ledger_of, mass_of, state_of
 from pisnn_deploy.runs.kernels.network import FLAGS
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import RunState
@@ -54,9 +53,13 @@ class Counts:
 class _Kernels(KernelStepper):
     """Kernels that stop at a flag without explaining it, and whose halos can be written."""
 
-    def step(self) -> bool:
-        """Run a PDE step; return False if it sets a flag."""
-        return self._some(1)
+    def run(self, steps: int) -> bool:
+        """Run PDE steps; return False at one, or at the end of a sweep, that sets a flag."""
+        goal = self._step + steps
+        while self._step < goal:
+            if not self._some(goal - self._step):
+                return False
+        return True
 
     @property
     def at(self) -> int:
@@ -67,11 +70,6 @@ class _Kernels(KernelStepper):
     def flags(self) -> int:
         """Flags of the last PDE step."""
         return int(self.kernel.counters[FLAGS])
-
-    @property
-    def is_at_end(self) -> bool:
-        """Whether no PDE step is left."""
-        return self._step == self._steps
 
     def respond(self) -> None:
         """Let the populations between holders and channels answer again, after masses were written."""
@@ -85,10 +83,6 @@ class _Kernels(KernelStepper):
                 for array in self.kernel.pairs[state_of(population.name, name)]:
                     array[:] = values
         self.kernel.respond()
-
-    def packets(self, population: str) -> NDArray[np.int64]:
-        """Packets of the last PDE step."""
-        return self.kernel.now(sent_of(population, 0)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -112,10 +106,6 @@ class _Copied:
     counter: int
 
 
-_Kept = tuple[RunState, tuple[int, int, dict[str, int]], bool]
-"""Local state with the counts of copies, and whether it is one after a PDE step."""
-
-
 class DomainWorker:
     """Run of one domain.
 
@@ -133,21 +123,19 @@ class DomainWorker:
     Attributes
     ----------
     flagged : tuple of (int, int) or None
-        PDE step that set a flag, and its flags. No further steps are run.
+        PDE step that set a flag, or the last of the sweep in which one did, and its flags. No further steps are run.
     """
 
     def __init__(self, domain: Domain, links: Sequence[Link], start: RunState, steps: int, threads: int) -> None:
         self.domain, self.links = domain, tuple(links)
         self._steps = steps
-        self._kernels = _Kernels(domain.graph, start, steps, threads)
-        self._extra = Copies(domain, self._kernels.kernel)
+        self._kernels = _Kernels(domain.graph, start, steps, threads, owned=domain.owns)
         self._columns = columns_of(domain.graph)
         self._copied = self._find_copied()
         self._sent = [self._places(link.sent_holders, link.sent_channels) for link in self.links]
         self._taken = [self._places(link.taken_holders, link.taken_channels) for link in self.links]
         self.dtype = self._width()
         self.flagged: tuple[int, int] | None = None
-        self._has_stepped = False
         self.note()
 
     def _find_copied(self) -> list[_Copied]:
@@ -220,20 +208,14 @@ class DomainWorker:
         """Number of completed PDE steps."""
         return self._kernels.at
 
-    def advance(self) -> None:
-        """Run a PDE step, unless an earlier one has set a flag."""
-        if self.flagged is not None:
-            return
-        before = self._extra.before()
-        is_fine = self._kernels.step()
-        self._extra.add(before, ends=self._kernels.is_at_end)
-        self._has_stepped = True
-        if not is_fine:
+    def advance(self, steps: int) -> None:
+        """Run PDE steps, unless an earlier one has set a flag."""
+        if self.flagged is None and not self._kernels.run(steps):
             self.flagged = (self.step, self._kernels.flags)
 
     def note(self) -> None:
         """Keep the state to return to."""
-        self._noted = self._kernels.state(), _counts_of(self._extra), self._has_stepped
+        self._noted = self._kernels.state()
 
     def go_back(self) -> None:
         """Return to the noted state."""
@@ -243,10 +225,8 @@ class DomainWorker:
         """Undo the last careful step."""
         self._load(self._undone)
 
-    def _load(self, kept: _Kept) -> None:
-        state, (packets, quanta, events), self._has_stepped = kept
+    def _load(self, state: RunState) -> None:
         self._kernels.restore(state)
-        self._extra.packets, self._extra.quanta, self._extra.events = packets, quanta, dict(events)
         self.flagged = None
 
     def careful(self) -> tuple[Finding | None, bool]:
@@ -259,18 +239,13 @@ class DomainWorker:
         is_flagged : bool
             Whether the step set a flag.
         """
-        state, before = self._kernels.state(), self._extra.before()
-        self._undone = state, _counts_of(self._extra), self._has_stepped
-        is_fine = self._kernels.step()
-        finding, right = None, state
-        if not is_fine:
-            finding, right = explain(self.domain, state, self._steps, self._kernels.state(), self._kernels.flags)
-        if finding is None:
-            self._extra.add(before, ends=self._kernels.is_at_end)
-            self._has_stepped = True
-        if not is_fine:
-            self._kernels.restore(right)
-        return finding, not is_fine
+        self._undone = self._kernels.state()
+        if self._kernels.run(1):
+            return None, False
+        actual = self._kernels.state()
+        finding, right = explain(self.domain, self._undone, self._steps, actual, self._kernels.flags)
+        self._kernels.restore(right)
+        return finding, True
 
     def close(self) -> None:
         """Stop the threads."""
@@ -282,10 +257,7 @@ class DomainWorker:
 
     def restore(self, start: RunState) -> None:
         """Continue from another local state."""
-        self._kernels.restore(start)
-        self._extra.packets = self._extra.quanta = 0
-        self._extra.events = dict.fromkeys(self._extra.events, 0)
-        self.flagged, self._has_stepped = None, False
+        self._load(start)
         self.note()
 
     # Results.
@@ -303,13 +275,8 @@ class DomainWorker:
 
     def counts(self) -> Counts:
         """Counts of what the domain owns, since its state was loaded."""
-        tally, extra = self._kernels.tally(), self._extra
-        in_flight = 0
-        for channels in self._columns.channels if self._has_stepped else ():
-            is_owned = self.domain.layout.owns_channel[channels.part]
-            in_flight += int(np.abs(self._kernels.packets(channels.population)[is_owned]).sum())
-        events = {name: tally.events[name] - extra.events[name] for name in tally.events}
-        return Counts(in_flight, tally.packets_sent - extra.packets, tally.quanta_sent - extra.quanta, events)
+        state = self._kernels.state()
+        return Counts(state.in_flight, state.packets_sent, state.quanta_sent, dict(state.events))
 
     def totals(self) -> Integers:
         """Mass of the owned holders of each set of fields that channels join, int64 [sets]; sums wrap."""
@@ -322,8 +289,3 @@ class DomainWorker:
             if each.field.reservoirs.size:
                 sums[each.joined] += kernel.now(ledger_of(each.holder))[owns[each.held_reservoirs]].sum()
         return sums
-
-
-def _counts_of(extra: Copies) -> tuple[int, int, dict[str, int]]:
-    """Copy the counts of copies."""
-    return extra.packets, extra.quanta, dict(extra.events)

@@ -90,5 +90,5 @@ def _answering_node(draft: Draft, population: Population, *, is_sent: bool) -> N
                 draft.count(turn, population, values[value], turn.read(buffer) if changes else None)
             turn.write(buffer, values[value])
 
-    parts = (Part(ports_of(sums), answer),)
-    return Node(population.name, population.size, sums, parts, constants, tuple(own), tables_of(program), is_sent)
+    parts, name = (Part(ports_of(sums), answer),), population.name
+    return Node(name, population.size, sums, parts, constants, tuple(own), tables_of(program), is_sent, name)

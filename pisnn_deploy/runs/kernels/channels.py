@@ -49,7 +49,8 @@ def asking_node(draft: Draft, name: str, asking: Asking) -> Node:
             turn.write(sent_of(name, output), values[value])
 
     parts = (Part(ports_of(sums), ask),)
-    return Node(f"{name} asks", part.size, sums, parts, constants_of(part), (*states, *used), tables_of(part.program))
+    own, tables = (*states, *used), tables_of(part.program)
+    return Node(f"{name} asks", part.size, sums, parts, constants_of(part), own, tables, spiking=name)
 
 
 def channel_node(draft: Draft, facts: ChannelFacts) -> Node:
@@ -96,8 +97,9 @@ class _Channels:
             for what, value in (("current", self.rule.current), ("before", self.rule.residue)):
                 own.append(draft.add(book_of(self.name, what), population.size, self.words.bounds[value]))
         parts = (Part(ports_of(self.sums), self._fire), *([Part((), self._audit)] if draft.audited else []))
+        constants, tables = constants_of(population), tables_of(self.program)
         return Node(
-            self.name, population.size, self.sums, parts, constants_of(population), tuple(own), tables_of(self.program)
+            self.name, population.size, self.sums, parts, constants, tuple(own), tables, spiking=population.name
         )
 
     def _fire(self, turn: Turn) -> None:

@@ -107,7 +107,8 @@ def _cells(draft: Draft, facts: FieldFacts, sums: tuple[Sum, Sum]) -> Node:
 
     parts = (Part(("arrival",), take), *([Part(("booked",), audit)] if draft.audited else []))
     constants = {} if field.holds_alike else {"inverse volume": field.inverse_volume}
-    return Node(field.holder, field.cells, sums, parts, constants, (Source(name), Source(name, is_new=True)))
+    own = (Source(name), Source(name, is_new=True))
+    return Node(field.holder, field.cells, sums, parts, constants, own, spiking=field.holder)
 
 
 def _ledgers(draft: Draft, facts: FieldFacts, sums: tuple[Sum, Sum]) -> Node:

@@ -124,7 +124,7 @@ class Kernel:
             text, loops = writer.write()
             functions.append(text)
             used += loops
-        steps = step_functions(self._network, self._doubled)
+        steps = step_functions(self._network, self._doubled, has_copies=self._schedule.has_copies)
         return "\n".join([*table_texts(tables), *functions, steps, metadata(used)])
 
     def run(self, steps: int, *, ends: bool) -> int:
@@ -188,7 +188,7 @@ class _List:
 
     def __init__(self, network: Network, schedule: Schedule, step: int, shared: _Shared) -> None:
         self._arrays: list[Array] = []
-        rows = np.zeros((schedule.shares, network.results.size), np.int64)
+        rows = np.zeros((2 * schedule.shares, network.results.size), np.int64)
         for array in (shared.counters, rows, schedule.items, schedule.starts, shared.meeting):
             self._place(array)
         assert (0, 1, 2, 3, 4, len(self._arrays)) == (COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pisnn_deploy.runs.kernels.turns import Turn
 
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Node:
         Entries of the tables of its programs.
     is_sent : bool
         Whether it only prepares the next PDE step, and is left out after the last one.
+    spiking : str or None
+        Population whose spikes or packets it counts; its neurons are then those of this population.
     """
 
     name: str
@@ -121,6 +124,21 @@ class Node:
     own: tuple[Source, ...] = ()
     tables: tuple[tuple[int, ...], ...] = ()
     is_sent: bool = False
+    spiking: str | None = None
+
+    def counted(self, network: Network, owned: Mapping[str, Mask]) -> Mask:
+        """Neurons that count for the results of the whole run.
+
+        Parameters
+        ----------
+        owned : mapping of str to bool array
+            Whether each neuron does, by population; all neurons do of those that are not named.
+        """
+        is_counted = np.ones(self.size, np.bool_)
+        if self.spiking is not None and self.spiking in owned:
+            places = network.places.get(self.spiking, np.arange(self.size))
+            is_counted[places] = owned[self.spiking][: self.size]  # cells only; ledgers send nothing
+        return is_counted
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -152,6 +170,11 @@ class Results:
     masses: tuple[tuple[int, ...], ...]
     chains: tuple[int, ...]
     size: int
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Places of all that is counted: packets, quanta and spikes."""
+        return PACKETS, QUANTA, *self.spikes.values()
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,10 @@ class Schedule:
     ----------
     shares, rounds : int
         Number of threads, and how often they wait for each other in a sweep.
-    items : int64 array [items, 5]
+    items : int64 array [items, 6]
         Number of the node, first tile, last tile (excluded), whether the item is left out after the last step, step of
-        the sweep; the items of a thread in a round are consecutive.
+        the sweep, and row of results after the first one of the thread, 0 where spikes and packets count; the items of
+        a thread in a round are consecutive.
     starts : int64 array [shares * rounds + 1]
         First item of each thread and round. After the last come items that are not part of a step: those of all nodes
         that prepare the next one.
@@ -54,13 +55,18 @@ class Schedule:
         return len(self.tiles)
 
     @property
+    def has_copies(self) -> bool:
+        """Whether the spikes and packets of some neurons do not count."""
+        return not all(table.is_counted.all() for tiles in self.tiles for table in tiles.values())
+
+    @property
     def heaviest(self) -> float:
         """Share of all neurons that the thread with most of them runs."""
         tables = [list(tiles.values()) for tiles in self.tiles]
         loads = []
         for share in range(self.shares):
             part = slice(self.starts[share * self.rounds], self.starts[(share + 1) * self.rounds])
-            loads.append(sum(int(tables[step][node].length[a:b].sum()) for node, a, b, _, step in self.items[part]))
+            loads.append(sum(int(tables[step][node].length[a:b].sum()) for node, a, b, _, step, _ in self.items[part]))
         return max(loads) / max(1, sum(loads))
 
 
@@ -80,24 +86,26 @@ def schedule_of(network: Network, tiles: Mapping[str, Tiles], shares: int, steps
         for number, node in enumerate(network.nodes):
             table = tiles[node.name]
             places = plan.places(step, number, table)
-            order = np.lexsort((places[:, 1], places[:, 0], places[:, 1] * shares // blocks))
+            order = np.lexsort((~table.is_counted, places[:, 1], places[:, 0], places[:, 1] * shares // blocks))
             ordered[step][node.name] = _ordered(table, order)
-            keys = places[order]
+            keys = np.column_stack([places, shares * ~table.is_counted])[order]
             begins = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: table.count]).tolist()
             for begin, end in zip(begins, [*begins[1:], table.count], strict=True):
-                turn, block = keys[begin].tolist()
-                rows.append((block * shares // blocks, turn, block, step, number, begin, end))
+                turn, block, row_of_results = keys[begin].tolist()
+                rows.append((block * shares // blocks, turn, block, step, number, begin, end, row_of_results))
     rows.sort()
     rounds = 1 + max((row[1] for row in rows), default=0)
     nodes = network.nodes
-    items = [(number, first, last, int(nodes[number].is_sent), step) for *_, step, number, first, last in rows]
-    sent = [(number, 0, tiles[node.name].count, 1, 0) for number, node in enumerate(nodes) if node.is_sent]
+    items = [
+        (number, first, last, int(nodes[number].is_sent), step, row) for *_, step, number, first, last, row in rows
+    ]
+    sent = [(number, 0, tiles[node.name].count, 1, 0, 0) for number, node in enumerate(nodes) if node.is_sent]
     of = [row[0] * rounds + row[1] for row in rows]
     starts = np.searchsorted(of, np.arange(shares * rounds + 1))
-    table_of_items = np.array([*items, *(row for row in sent if row[2])], np.int64).reshape(-1, 5)
+    table_of_items = np.array([*items, *(row for row in sent if row[2])], np.int64).reshape(-1, 6)
     return Schedule(shares, rounds, table_of_items, starts.astype(np.int64), tuple(ordered))
 
 
 def _ordered(tiles: Tiles, order: Integers) -> Tiles:
-    names = ("kind", "first", "length", "bases", "factors")
+    names = ("kind", "first", "length", "bases", "factors", "is_counted")
     return replace(tiles, **{name: getattr(tiles, name)[order] for name in names})

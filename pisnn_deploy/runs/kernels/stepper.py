@@ -18,7 +18,7 @@ from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.runs.kernels.building import network_of
 from pisnn_deploy.runs.kernels.draft import ledger_of, mass_of, sent_of, state_of, transported_of
 from pisnn_deploy.runs.kernels.kernel import Kernel
-from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, reach
+from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, Mask, reach
 from pisnn_deploy.runs.kernels.schedule import bytes_of, schedule_of
 from pisnn_deploy.runs.kernels.steps import FLAG_NAMES
 from pisnn_deploy.runs.kernels.threads import thread_count
@@ -68,6 +68,8 @@ class KernelStepper:
         Number of threads (default: by the size of the mesh).
     audited : bool
         Whether to audit; False only to measure what the audit costs.
+    owned : mapping of str to bool array, optional
+        Neurons whose spikes and packets count, by population (default: all).
 
     Raises
     ------
@@ -78,11 +80,18 @@ class KernelStepper:
     """
 
     def __init__(
-        self, graph: IntegerGraph, start: RunState, steps: int, threads: int | None = None, *, audited: bool = True
+        self,
+        graph: IntegerGraph,
+        start: RunState,
+        steps: int,
+        threads: int | None = None,
+        *,
+        audited: bool = True,
+        owned: Mapping[str, Mask] | None = None,
     ) -> None:
         self._graph, self._steps, self._columns = graph, steps, columns_of(graph)
         network = network_of(graph, audited=audited)
-        tiles = {node.name: tiles_of(node) for node in network.nodes}
+        tiles = {node.name: tiles_of(node, node.counted(network, owned or {})) for node in network.nodes}
         is_long = graph.mesh.cells * max(0, steps - start.step) >= SHORT_RUN
         shares, is_large = threads or thread_count(graph.mesh.cells), bytes_of(network) >= LARGE
         single = schedule_of(network, tiles, shares)
@@ -240,7 +249,7 @@ class KernelStepper:
     def _note(self) -> None:
         """Keep the current state to go back to, and move the counts into Python's integers."""
         self._moved_counts = self._counts()
-        self.kernel.counters[[PACKETS, QUANTA, *self.kernel.results.spikes.values()]] = 0
+        self.kernel.counters[[*self.kernel.results.counts]] = 0
         self._noted = self.state()
         self._noted_at = time.perf_counter()
 

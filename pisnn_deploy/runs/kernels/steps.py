@@ -2,7 +2,8 @@
 
 A step has rounds. In a round each thread runs its items, ranges of tiles of nodes, one after the other; then threads
 wait for each other. The first thread ends the step: it adds up the results of all, compares the sums that must not
-change, and swaps the arrays of doubled buffers.
+change, and swaps the arrays of doubled buffers. Where some neurons are copies whose spikes and packets do not count,
+each thread has a second row of results for their tiles; these rows follow those of all threads.
 
 A sweep has the rounds of several steps in one pass. Each step has a list of addresses of its own, in which the arrays
 of doubled buffers are swapped as its place in the sweep asks for, and results of its own.
@@ -16,11 +17,11 @@ from contextlib import contextmanager
 
 from pisnn_deploy.runs.kernels.ir import LONG, Function, Value, number
 from pisnn_deploy.runs.kernels.loops import POINTERS, function_name
-from pisnn_deploy.runs.kernels.network import FLAGS, PACKETS, QUANTA, Network, Results
+from pisnn_deploy.runs.kernels.network import FLAGS, QUANTA, Network, Results
 
 COUNTERS, RESULTS, ITEMS, ROUNDS, MEETING, FIRST_BUFFER = range(6)
 """First places in the list of addresses; the rest are arrays of nodes."""
-NODE, FIRST, LAST, IS_SENT, STEP, COLUMNS = range(6)
+NODE, FIRST, LAST, IS_SENT, STEP, ROW, COLUMNS = range(7)
 """Columns of the table of items."""
 FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
 FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
@@ -34,21 +35,30 @@ def counters_size(results: Results) -> int:
     return results.size + len(results.masses) + 1
 
 
-def step_functions(network: Network, swapped: Sequence[tuple[int, int]]) -> str:
+def step_functions(network: Network, swapped: Sequence[tuple[int, int]], *, has_copies: bool = False) -> str:
     """Return the text of the functions.
 
     Parameters
     ----------
     swapped : sequence of (int, int)
         Places of the two arrays of each doubled buffer.
+    has_copies : bool
+        Whether some tiles do not count.
     """
-    results = network.results
-    return "\n".join([_settle(results), _swap(swapped), _meet(), _advance(network), _sweep(network), _respond(network)])
+    settle = _settle(network.results, has_copies=has_copies)
+    return "\n".join([settle, _swap(swapped), _meet(), _advance(network), _sweep(network), _respond(network)])
 
 
-def _settle(results: Results) -> str:
+def _settle(results: Results, *, has_copies: bool) -> str:
     code = Function("settle", f"ptr {POINTERS}, i64 %shares")
     counters, rows = code.pointer(POINTERS, COUNTERS), code.pointer(POINTERS, RESULTS)
+    count = Value("%shares", LONG)
+    if has_copies:
+        with code.loop(count) as share:
+            row = code.times(code.add(share, count, LONG), results.size, LONG)
+            for added in results.counts:
+                code.store(code.at(rows, LONG, code.add(row, number(added), LONG)), number(0), LONG)
+        count = code.add(count, count, LONG)
 
     def place(base: str, index: int) -> str:
         return code.at(base, LONG, number(index))
@@ -56,7 +66,7 @@ def _settle(results: Results) -> str:
     with code.loop(number(results.size)) as result:
         total = code.local(LONG)
         code.store(total, number(0), LONG)
-        with code.loop(Value("%shares", LONG)) as share:
+        with code.loop(count) as share:
             each = code.at(rows, LONG, code.add(code.times(share, results.size, LONG), result, LONG))
             value = code.load(each, LONG)
             summed = code.both("or", code.load(total, LONG), value, LONG)
@@ -76,7 +86,7 @@ def _settle(results: Results) -> str:
         wrong = code.compare("ne", code.load(place(rows, chain), LONG), code.load(place(counters, chain), LONG))
         flags = code.both("or", flags, code.choose(wrong, number(FLAG_CHAIN), number(0), LONG), LONG)
         code.store(place(counters, chain), code.load(place(rows, chain + 1), LONG), LONG)
-    for added in (PACKETS, QUANTA, *results.spikes.values()):
+    for added in results.counts:
         counter = place(counters, added)
         code.store(counter, code.add(code.load(counter, LONG), code.load(place(rows, added), LONG), LONG), LONG)
     code.store(place(counters, results.size + len(results.masses)), code.load(place(rows, QUANTA), LONG), LONG)
@@ -259,10 +269,12 @@ def _item(
     Parameters
     ----------
     arguments : tuple of str
-        List of addresses, and results, of its step.
+        List of addresses, and first row of results of this thread, of its step.
     """
     addresses, results = arguments
     row = code.at(items, LONG, code.times(place, COLUMNS, LONG))
+    further = code.load(code.at(row, LONG, number(ROW)), LONG)
+    results = code.at(results, LONG, code.times(further, network.results.size, LONG))
     columns = NODE, FIRST, LAST, IS_SENT
     node, first, last, is_sent = (code.load(code.at(row, LONG, number(column)), LONG) for column in columns)
     runs, done = f"runs{code.name()}", f"ran{code.name()}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.runs.kernels.network import Integers, Node
+from pisnn_deploy.runs.kernels.network import Integers, Mask, Node
 from pisnn_deploy.runs.kernels.weights import Weights, joined
 
 TILE = 2048
@@ -90,6 +90,8 @@ class Tiles:
         For runs, the element that each entry of the first neuron reads.
     factors : int64 array [tiles, entries]
         Weights of the entries of runs that have weights of their own, [tiles, 0] without such runs.
+    is_counted : bool array [tiles]
+        Whether the spikes and packets of its neurons count.
     begins : tuple of int
         Place in `bases` of the first entry of each term.
     """
@@ -102,6 +104,7 @@ class Tiles:
     length: Integers
     bases: Integers
     factors: Integers
+    is_counted: Mask
     begins: tuple[int, ...]
 
     @property
@@ -115,8 +118,14 @@ class Tiles:
         return constant not in self.same and (bool(self.listings) or not all(constant in each for each in known))
 
 
-def tiles_of(node: Node) -> Tiles:
-    """Find the runs of a node, and list the other neurons."""
+def tiles_of(node: Node, is_counted: Mask | None = None) -> Tiles:
+    """Find the runs of a node, and list the other neurons.
+
+    Parameters
+    ----------
+    is_counted : bool array [size], optional
+        Neurons whose spikes and packets count (default: all).
+    """
     terms = [term.weights for term in node.terms]
     different = {name: _different(values) for name, values in node.constants.items()}
     same = {name: int(values[0]) for name, values in node.constants.items() if different[name] == 1 and values.size}
@@ -161,9 +170,12 @@ def tiles_of(node: Node) -> Tiles:
         tiles = _cut(parts, np.diff(parts, append=listing.neurons.size))
         pieces.append(np.column_stack([np.full(len(tiles), number), tiles]))
     table = np.concatenate([np.zeros((0, 3), np.int64), *pieces])
+    counting: Mask = np.ones(len(table), np.bool_)
+    if is_counted is not None and not is_counted.all():
+        table, counting = _divided(table, len(patterns), listings, is_counted)
     kind_of, first, length_of = np.ascontiguousarray(table.T)
     bases, factors, begins = _bases(terms, kind_of, first, patterns)
-    return Tiles(same, tuple(patterns), tuple(listings), kind_of, first, length_of, bases, factors, begins)
+    return Tiles(same, tuple(patterns), tuple(listings), kind_of, first, length_of, bases, factors, counting, begins)
 
 
 def _cut(starts: Integers, lengths: Integers) -> Integers:
@@ -172,6 +184,26 @@ def _cut(starts: Integers, lengths: Integers) -> Integers:
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     begin = np.repeat(starts, counts) + place * TILE
     return np.column_stack([begin, np.minimum(TILE, np.repeat(starts + lengths, counts) - begin)])
+
+
+def _divided(table: Integers, patterns: int, listings: list[Listing], is_counted: Mask) -> tuple[Integers, Mask]:
+    """Divide tiles so that either all neurons of a tile count or none; also return whether they do."""
+    pieces, counts = [], []
+    orders = [is_counted] * patterns + [is_counted[listing.neurons] for listing in listings]
+    for kind, counted in enumerate(orders):
+        first, length = table[table[:, 0] == kind, 1:].T
+        changes = np.flatnonzero(counted[1:] != counted[:-1]) + 1
+        begin, end = np.searchsorted(changes, first, "right"), np.searchsorted(changes, first + length, "left")
+        tile = np.repeat(np.arange(first.size), end - begin + 1)
+        within = np.arange(tile.size) - np.repeat(np.cumsum(end - begin + 1) - (end - begin + 1), end - begin + 1)
+        starts = first[tile]
+        starts[within > 0] = changes[(begin[tile] + within - 1)[within > 0]]
+        is_last = within == (end - begin)[tile]
+        ends = (first + length)[tile]
+        ends[~is_last] = starts[np.flatnonzero(~is_last) + 1]
+        pieces.append(np.column_stack([np.full(tile.size, kind), starts, ends - starts]))
+        counts.append(counted[starts])
+    return np.concatenate([table[:0], *pieces]), np.concatenate([np.zeros(0, np.bool_), *counts])
 
 
 def _different(values: Integers) -> int:

@@ -22,6 +22,7 @@ from models_under_test import (
     seeing_box,
     space_model,
 )
+from reference_runs import reference_run
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.columns import columns_of
@@ -32,7 +33,9 @@ from pisnn_deploy.runs.domains import boxes, explanation, partition
 from pisnn_deploy.runs.domains.partition import divided
 from pisnn_deploy.runs.domains.stepper import stepper_here
 from pisnn_deploy.runs.domains.worker import DomainWorker
+from pisnn_deploy.runs.kernels import stepper
 from pisnn_deploy.runs.kernels.draft import mass_of
+from pisnn_deploy.runs.kernels.kernel import Kernel
 from pisnn_deploy.runs.kernels.network import FLAGS
 from pisnn_deploy.runs.run import Run, start_of
 from pisnn_deploy.runs.stepping import stepped_run
@@ -93,6 +96,47 @@ def test_every_kept_integer_and_count_is_that_of_the_undivided_run(name: str) ->
     assert whole.conserved and whole.packets_sent > 0
     for count, rounds in [(2, 1), (3, 2)]:
         assert_equal(in_domains(graph, count, rounds, options), whole)
+
+
+@pytest.fixture
+def swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small domains run several PDE steps in a sweep, too."""
+    monkeypatch.setattr(stepper, "LARGE", 0)
+    monkeypatch.setattr(stepper, "MOST_UNEVEN", 1e9)
+
+
+@pytest.mark.usefixtures("swept")
+@pytest.mark.parametrize(
+    "graph_of",
+    [
+        lambda: compiled(heat_model(leak=1024), cells=128),
+        lambda: compiled(hidden_model((3,)), cells=128, boundary="no-flux"),
+        lambda: compiled_box(plane_model(), (64, 24), "x=periodic y=dirichlet=1,0.5"),
+        OTHERS["materials"],
+    ],
+    ids=["ring", "hidden layer", "plane", "materials"],
+)
+def test_domains_that_sweep_count_only_what_they_own(graph_of: Callable[[], IntegerGraph]) -> None:
+    graph = at_a_lively_start(graph_of())
+    options = RunOptions(19, every=9)
+    whole = reference_run(graph, graph.initial, options)
+    with pytest.MonkeyPatch.context() as patch:
+        ran = noted_sweeps(patch)
+        assert_equal(in_domains(graph, 2, 4, options), whole)
+    assert sum(ran) > 0
+
+
+def noted_sweeps(patch: pytest.MonkeyPatch) -> list[bool]:
+    ran: list[bool] = []
+    run = Kernel.run
+
+    def noted(kernel: Kernel, steps: int, *, ends: bool) -> int:
+        done = run(kernel, steps, ends=ends)
+        ran.append(kernel.is_swept)
+        return done
+
+    patch.setattr(Kernel, "run", noted)
+    return ran
 
 
 @pytest.mark.long
@@ -186,6 +230,15 @@ def narrowed(kind: str) -> IntegerGraph:
     return graph.with_field(window=window)
 
 
+@pytest.mark.usefixtures("swept")
+@pytest.mark.parametrize("kind", ["mass", "bits"])
+def test_a_violation_within_a_sweep_is_that_of_the_undivided_run(kind: str) -> None:
+    graph = narrowed(kind)
+    undivided = reference_run(graph, graph.initial, RunOptions(20))
+    divided_run = in_domains(graph, 2, 4, RunOptions(20))
+    assert undivided.failure and divided_run.failure == undivided.failure and divided_run.steps == undivided.steps
+
+
 @pytest.mark.parametrize("kind", ["mass", "difference", "current", "bits"])
 def test_a_violation_is_that_of_the_undivided_run(kind: str) -> None:
     graph = narrowed(kind)
@@ -244,12 +297,12 @@ def once_blind(whole: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_state_that_changes_between_steps_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, advance = compiled(cells=64, boundary="no-flux"), DomainWorker.advance
 
-    def broken(worker: DomainWorker) -> None:
+    def broken(worker: DomainWorker, steps: int) -> None:
         if worker.step == 4 and worker.flagged is None and not broken_before:
             broken_before.append(1)
             kernel = worker._kernels.kernel
             kernel.now(mass_of("membrane"))[9] += 1
-        advance(worker)
+        advance(worker, steps)
 
     broken_before: list[int] = []
     monkeypatch.setattr(DomainWorker, "advance", broken)
@@ -260,15 +313,15 @@ def test_a_state_that_changes_between_steps_is_seen(monkeypatch: pytest.MonkeyPa
 def test_a_kernel_that_differs_from_the_reference_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = compiled(cells=64, boundary="no-flux")
 
-    def wrong(worker: DomainWorker) -> bool:
-        fine = bool(worker._some(1))  # type: ignore[attr-defined]
+    def wrong(worker: DomainWorker, steps: int) -> bool:
+        fine = bool(worker._some(steps))  # type: ignore[attr-defined]
         if worker._step == 5:  # type: ignore[attr-defined]
             worker.kernel.now(mass_of("membrane"))[12] += 1  # type: ignore[attr-defined]
             worker.kernel.counters[FLAGS] = 2  # type: ignore[attr-defined]
             return False
         return fine
 
-    monkeypatch.setattr("pisnn_deploy.runs.domains.worker._Kernels.step", wrong)
+    monkeypatch.setattr("pisnn_deploy.runs.domains.worker._Kernels.run", wrong)
     with pytest.raises(CheckError, match=r"backend fast: mass is -?\d+ after PDE step 4, but -?\d+ in the reference"):
         in_domains(graph, 2, 1, RunOptions(9))
 
