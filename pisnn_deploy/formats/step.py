@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.columns import ChannelColumns, Columns, columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.maps import weights_of_port
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.graph.semantics import weights_of_port
 from pisnn_deploy.programs import Program, Result, run
 from pisnn_deploy.programs.clock import Clock
 from pisnn_deploy.programs.reading import Reader

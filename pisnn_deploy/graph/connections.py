@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pisnn_deploy.core.rows import Rows, from_triplets
+from pisnn_deploy.core.rows import Rows, from_triplets, starts_of
 from pisnn_deploy.graph.rows import Connections, Explicit, Integers, Parts, Place, Values, read_explicit
 from pisnn_deploy.graph.stencil import Stencil, read_stencil
 from pisnn_deploy.graph.stored import LARGEST_MANTISSA, Arrays
@@ -115,6 +115,22 @@ class Incidence(Connections):
     def outputs(self) -> int:
         """Size of the target population: cells and reservoirs."""
         return self.holders
+
+    @property
+    def entries(self) -> int:
+        """Number of connections; a face with the same holder at both ends has none."""
+        return 2 * int(np.count_nonzero(self.source != self.target)) if self.value else 0
+
+    @cached_property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of the deduplicated rows."""
+        moves = self.source != self.target
+        entering, leaving = (np.bincount(ends[moves], minlength=self.holders) for ends in (self.target, self.source))
+        width = int(leaving.max(initial=0)) + 1
+        kinds = np.unique(entering * width + leaving) if self.value else np.zeros(0, np.int64)
+        counts = np.stack(np.divmod(kinds, width), axis=1).reshape(-1)
+        signs = np.tile(np.array([self.value, -self.value], np.int64), kinds.size)
+        return starts_of(counts.reshape(-1, 2).sum(axis=1)), np.repeat(signs, counts)
 
     @cached_property
     def rows(self) -> Rows:

@@ -13,6 +13,7 @@ from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.layout import window_biases, window_stencil
+from pisnn_deploy.graph.maps import Sliding
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import ModelSpec, flux_moments
@@ -100,12 +101,13 @@ class FloatGraph:
             seen, values = values if self.is_late else moved, moved
 
     @cached_property
-    def _first_layer(self) -> tuple[Rows, NDArray[np.float64]]:
+    def _first_layer(self) -> tuple[Rows | Sliding, NDArray[np.float64]]:
         spec, first = self.spec, self.layers[0]
         weight, reach = spec.by_axis(first.weight), (spec.half_width, spec.transverse)
         stencil = window_stencil(weight, self.mesh, *reach, spec.wall)
         biases = window_biases(weight, first.bias, self.mesh, *reach, self.reservoirs, spec.wall)
-        return stencil.rows.between(0, self.mesh.cells), biases
+        sliding = Sliding(stencil)
+        return (sliding if sliding.is_worthwhile else stencil.rows.between(0, self.mesh.cells)), biases
 
     def flux(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Flux through each face, in units of the cell value.

@@ -21,9 +21,9 @@ from functools import partial
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
-from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.maps import maps_of_port
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.widths import Widths
 from pisnn_deploy.programs import Prepared, Result
@@ -69,7 +69,7 @@ class Arrivals:
 
     def __init__(self, graph: IntegerGraph) -> None:
         self._weights = {
-            (population.name, port): weights_of_port(graph, population.name, port)
+            (population.name, port): maps_of_port(graph, population.name, port)
             for population in graph.populations
             for port in population.program.ports
         }
@@ -350,27 +350,6 @@ class Semantics:
         bits = self._bits.get((population, quantity))
         if bits is not None:
             require_width(values, bits, population, quantity, step)
-
-
-def weights_of_port(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, Rows]]:
-    """Sources of a port.
-
-    Parameters
-    ----------
-    target, port : str
-        Population and its port.
-
-    Returns
-    -------
-    list of (str, int, Rows)
-        Population and output that send, and the sum of the effective weights, int64 [target, source].
-    """
-    sums: dict[tuple[str, int], Rows] = {}
-    for synapse in graph.into(target, port):
-        key = synapse.source, synapse.output
-        matrix = synapse.matrix()
-        sums[key] = sums[key] + matrix if key in sums else matrix
-    return [(source, output, matrix) for (source, output), matrix in sums.items()]
 
 
 def _spread(result: Result[Integers], size: int) -> Result[Integers]:

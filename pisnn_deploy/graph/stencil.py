@@ -76,7 +76,7 @@ class Stencil(Connections):
         values = np.empty(columns.size, self.values.dtype)
         for box, numbers in enumerate(self._faces):
             for output in range(self.outputs_per_face):
-                part, order = self._part(box, output)
+                part, order = self.part(box, output)
                 weights = np.broadcast_to(self.values[part][order], (numbers.size, order.size))
                 turned = self._turned(box, self.offsets[part])
                 if turned.size:
@@ -100,7 +100,7 @@ class Stencil(Connections):
         columns: NDArray[Any] = np.empty(starts[-1], kind)
         for box, numbers in enumerate(self._faces):
             for output in range(outputs):
-                part, order = self._part(box, output)
+                part, order = self.part(box, output)
                 cells = self._cells(box, self.offsets[part][order]).astype(columns.dtype, copy=False)
                 turned = self._turned(box, self.offsets[part])
                 cells[turned] = np.sort(cells[turned], axis=1)
@@ -126,7 +126,7 @@ class Stencil(Connections):
         for box, numbers in enumerate(self._faces):
             for at in np.flatnonzero(is_asked[numbers]).tolist():
                 for place in where[int(numbers[at])]:
-                    part = self._part(box, int(output[place]))[0]
+                    part = self.part(box, int(output[place]))[0]
                     cells = self._cells(box, self.offsets[part], np.array([at]))[0]
                     order = np.argsort(cells)
                     columns[place], values[place] = cells[order], self.values[part][order]
@@ -151,20 +151,20 @@ class Stencil(Connections):
         """Numbers of the faces of each box."""
         return [self.boxes.faces(self.mesh, box) for box in range(self.boxes.axis.size)]
 
-    def _part(self, box: int, output: int) -> tuple[slice, Integers]:
+    def part(self, box: int, output: int) -> tuple[slice, Integers]:
         """Entries of one output of a box, and the order in which their cells ascend (away from periodic ends)."""
         at = box * self.outputs_per_face + output
         part = slice(int(self.starts[at]), int(self.starts[at + 1]))
-        return part, np.lexsort(self._nearest(self.offsets[part]).T[::-1])
+        return part, np.lexsort(self.nearest(self.offsets[part]).T[::-1])
 
-    def _nearest(self, offsets: Integers) -> Integers:
+    def nearest(self, offsets: Integers) -> Integers:
         """The same offsets modulo the shape of the mesh, each the one nearest to 0."""
         shape = np.array(self.mesh.shape, np.int64)
         return np.asarray((offsets + shape // 2) % shape - shape // 2, np.int64)
 
     def _turned(self, box: int, offsets: Integers) -> Integers:
         """Faces of a box whose offsets wrap around a periodic axis, which changes the order of columns."""
-        nearest, lower, shape = self._nearest(offsets), self.boxes.lower[box], self.boxes.shape[box]
+        nearest, lower, shape = self.nearest(offsets), self.boxes.lower[box], self.boxes.shape[box]
         is_inside = np.zeros(tuple(shape), np.bool_)
         for a, count in enumerate(self.mesh.shape if len(nearest) else ()):
             at = lower[a] + np.arange(shape[a])

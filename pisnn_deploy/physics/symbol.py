@@ -60,6 +60,38 @@ def gain_along(kernels: Sequence[Floats], positions: Floats, waves: Floats) -> N
     return total
 
 
+def gain_on_grid(kernels: Sequence[Floats], positions: Floats, waves: Sequence[Floats]) -> NDArray[np.complex128]:
+    """As `gain_along`, for all combinations of wave numbers; phases are products of those along the axes.
+
+    Parameters
+    ----------
+    kernels : sequence of float64 array [positions]
+        For each axis.
+    positions : float64 array [axes, positions]
+        As for `gain`.
+    waves : sequence of float64 array [n_a]
+        Wave numbers along each axis, in radians per cell.
+
+    Returns
+    -------
+    complex128 array [n_0, n_1, ...]
+        Change of each wave in a PDE step, divided by its amplitude.
+    """
+    total = np.zeros(tuple(each.size for each in waves), np.complex128)
+    for axis, kernel in enumerate(kernels):
+        order = [axis, *(a for a in range(len(waves)) if a != axis)]
+        place = {a: number for number, a in enumerate(order)}
+        phases = [np.exp(1j * np.outer(positions[place[a]], each)) for a, each in enumerate(waves)]
+        first, *others = phases
+        rest = np.ones((first.shape[0], 1))
+        for along in others:
+            rest = (rest[:, :, None] * along[:, None]).reshape(first.shape[0], -1)
+        sums = ((kernel.reshape(-1, 1) * first).T @ rest).reshape(total.shape)
+        shape = [-1 if a == axis else 1 for a in range(len(waves))]
+        total += sums * (-2j * np.sin(waves[axis] / 2)).reshape(shape)
+    return total
+
+
 def amplification(kernel: Floats, positions: Floats, waves: Floats, leak: int = MEMORYLESS) -> NDArray[np.complex128]:
     """Amplification factor of one PDE step.
 

@@ -23,7 +23,7 @@ from models_under_test import (
 
 import pisnn_deploy
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from pisnn_deploy.graph.semantics import weights_of_port
+from pisnn_deploy.graph.maps import weights_of_port
 from pisnn_deploy.runs.kernels import machine, schedule, tiles
 from pisnn_deploy.runs.kernels.building import network_of
 from pisnn_deploy.runs.kernels.machine import FOLDER, kernel_folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as defaulted
 from typing import NamedTuple
@@ -294,7 +294,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     yield from hidden
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
-    further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
+    further = _into(graph, population, [port for port in population.program.ports if port != ARRIVAL])
     of_alike = [heard._replace(weights=heard.weights.rows(alike)) for heard in further]
     arrivals = {
         heard.port: answers_heard(alike.size)
@@ -313,7 +313,7 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
     for population in graph.populations:
         if population.name in graph.holders or population.name in graph.order.answers:
             continue
-        into = [*_into(graph, population)]
+        into = [*_into(graph, population, population.program.ports)]
         arrivals: dict[str, Ends] = {}
         for heard in into:
             if heard.source in graph.holders:
@@ -375,11 +375,11 @@ def _of_residues(graph: IntegerGraph, heard: Heard) -> Ends:
     return _through(heard, (-half, half), heard.source)
 
 
-def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:
-    """Inputs of a population; effective weights of parallel synapses are added up."""
+def _into(graph: IntegerGraph, population: Population, ports: Collection[str]) -> Iterator[Heard]:
+    """Inputs of some ports of a population; effective weights of parallel synapses are added up."""
     sums: dict[tuple[str, str, int], Rows] = {}
     for synapse in graph.synapses:
-        if synapse.target == population.name:
+        if synapse.target == population.name and synapse.port in ports:
             key = (synapse.port, synapse.source, synapse.output)
             sums[key] = synapse.matrix() if key not in sums else sums[key] + synapse.matrix()
     yield from (Heard(*key, weights) for key, weights in sums.items())

@@ -37,7 +37,7 @@ from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.physics.symbol import delayed_root, gain_along, largest_root
+from pisnn_deploy.physics.symbol import delayed_root, gain_on_grid, largest_root
 from pisnn_deploy.programs.limiter import ASKED_BITS
 
 if TYPE_CHECKING:
@@ -337,8 +337,7 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     spec, largest = graph.model_spec, 0.0
     kernels = spec.kernels(graph.operator[0].weight / (1 << face.exponent))
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
-        waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
-        gains = gain_along(kernels, spec.positions, waves)
+        gains = gain_on_grid(kernels, spec.positions, [first, *turn[1:]])
         factors = delayed_root(gains) if face.is_late else largest_root(gains, face.leak)
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")

@@ -14,8 +14,8 @@ from pisnn_deploy.formats.c.boundary import BIAS, Sides, sides_of
 from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.maps import weights_of_port
 from pisnn_deploy.graph.populations import Asking, Population
-from pisnn_deploy.graph.semantics import weights_of_port
 from pisnn_deploy.programs.interval import Interval, hull
 
 
