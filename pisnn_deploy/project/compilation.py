@@ -45,9 +45,11 @@ from pisnn_deploy.target import Profile, load_profile
 
 MULTI_POINT = "multi-point"
 """Choice of fluxes, see `pisnn_deploy.project.request.Domain`."""
-BYTES_PER_CELL = 2200
-"""Bytes needed to compile a cell of a plane (docs/results/scale.md); lines need less."""
-BYTES_PER_CELL_UNPLACED = 800
+BYTES_PER_FACE = 450
+"""Bytes needed to compile a face (docs/results/scale.md), with a margin."""
+BYTES_PER_FACE_MEASURED = 230
+"""Part of that needed for meshes that are measured but not placed."""
+BYTES_PER_FACE_ALONE = 120
 """Part of that needed for meshes that are neither measured nor placed."""
 
 
@@ -181,7 +183,7 @@ def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | Non
     model = _on_own_domain(domain, model)
     shape = shape or own_shape(model.spec, own.default_shape)
     sides = own.default_boundary(shape) if domain.boundary is None else read_boundary(domain.boundary, len(shape))
-    _require_memory(math.prod(shape), is_placed=request.graph.placement != "none")
+    _require_memory(shape, is_placed=request.graph.placement != "none")
     lower: Lower | LowerTwoPoint = Lower(shape, sides)
     conductivity, capacity = (read_cell_property(path, shape) for path in (domain.conductivity, domain.capacity))
     is_given = conductivity is not None or capacity is not None
@@ -259,12 +261,14 @@ def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place
     return provenance
 
 
-def _require_memory(cells: int, *, is_placed: bool) -> None:
+def _require_memory(shape: tuple[int, ...], *, is_placed: bool) -> None:
     """Refuse a mesh that needs more memory than is free."""
     available = available_memory()
     if available is None:
         return
-    needed = cells * (BYTES_PER_CELL if is_placed or cells <= MEASURED_CELLS else BYTES_PER_CELL_UNPLACED)
+    cells = math.prod(shape)
+    unplaced = BYTES_PER_FACE_MEASURED if cells <= MEASURED_CELLS else BYTES_PER_FACE_ALONE
+    needed = cells * len(shape) * (BYTES_PER_FACE if is_placed else unplaced)
     remedy = "choose a coarser `mesh`, or `placement` none" if is_placed else "choose a coarser `mesh`"
     require_memory(cells, needed, available, remedy)
 

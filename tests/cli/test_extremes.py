@@ -203,12 +203,12 @@ def limited(bytes_: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("limit", "sentence"),
     [
-        (1 << 30, r"4194304 cells take about 9 GB to compile, \d GB are free; choose a coarser --mesh, or "),
-        (4 << 30, r"4194304 cells take about 9 GB to compile, \d GB are free; choose a coarser --mesh, or "),
+        (1 << 30, r"16777216 cells take about 8 GB to compile, \d GB are free; choose a coarser --mesh, or "),
+        (4 << 30, r"16777216 cells take about 8 GB to compile, \d GB are free; choose a coarser --mesh, or "),
     ],
 )
 def test_limited_memory_is_one_line(limit: int, sentence: str, folder: Path) -> None:
-    code, said, errors = ended(["compile", "heat1d", "--mesh", "4194304"], before=limited(limit))
+    code, said, errors = ended(["compile", "heat1d", "--mesh", "16777216"], before=limited(limit))
     assert (code, said) == (2, "") and errors.count("\n") == 1
     assert re.match(f"error: {sentence}", errors), errors
     assert [path.name for path in folder.iterdir()] == ["a.pisnn"]
