@@ -7,8 +7,8 @@ import numpy as np
 from fuzz.mutations import npy, npy_changed
 from fuzz.oracle import require
 from fuzz.target import Target
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.project.conditions import read_cell_property
-from pisnn_deploy.project.fields import read_field
 
 SHAPE = (4, 4)
 

@@ -15,8 +15,8 @@ from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
+from pisnn_deploy.fields.dataset import dataset_of
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.project.run_result import result_of, versions
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.report.measures import error_text
@@ -278,60 +278,8 @@ class SimulationRun:
             xarray is not installed.
         """
         require("to_xarray", "xarray")
-        import xarray
-
-        mesh, trace = self.graph.mesh, self.run.trace
-        axes = mesh.axes
-        coordinates: dict[str, Any] = {
-            "time": ("time", self.times, {"long_name": "physical time"}),
-            "step": ("time", trace.step, {"long_name": "PDE step"}),
-        }
-        origin = self.graph.spec.domain.lower if self.graph.spec.equation == "law" else (0.0,) * len(axes)
-        for axis, start in zip(axes, origin, strict=True):
-            if (centres := mesh.centres_along(axis)) is not None:
-                coordinates[axis] = (axis, start + centres, {"long_name": f"cell centre along {axis}"})
-        attributes: dict[str, Any] = {
-            "model": self.graph.spec.name,
-            "backend": self.run.backend,
-            "verdict": self.verdict,
-        }
-        if not is_of_one_field(self.graph):
-            return xarray.Dataset(self._variables(coordinates), coordinates, attributes)
-        variables: dict[str, Any] = {
-            "value": (("time", *axes), self.values, {"long_name": "cell average"}),
-            "mass": (("time", *axes), self.mass, {"units": "quanta"}),
-            "transported": (("time", "face"), trace.transported, {"units": "quanta"}),
-        }
-        if mesh.reservoirs:
-            variables["ledger"] = (("time", "reservoir"), trace.ledger, {"units": "quanta"})
-        attributes |= {
-            "quantum": self.graph.quantum,
-            "value_per_quantum": self.graph.value_per_quantum,
-            "resolution": self.graph.resolution,
-        }
-        return xarray.Dataset(variables, coordinates, attributes)
-
-    def _variables(self, coordinates: dict[str, Any]) -> dict[str, Any]:
-        """Variables of the fields and channels of a law; adds the names of ledgers to the coordinates."""
-        trace, variables = self.run.trace, dict[str, Any]()
-        over_cells, shape = ("time", *self.graph.mesh.axes), (-1, *self.graph.mesh.shape)
-        for part in trace.columns.fields:
-            name, mass = part.name, trace.mass[:, part.cells]
-            units = {"units": part.field.unit} if part.field.unit else {}
-            own = {"long_name": "cell average", "value_per_quantum": part.field.value_per_quantum, **units}
-            variables[name] = over_cells, part.field.values(mass).reshape(shape), own
-            variables[f"{name}_mass"] = over_cells, mass.reshape(shape), {"units": "quanta"}
-            if part.ledgers:
-                axis, names = f"{name}_reservoir", np.empty(part.field.reservoirs.size, object)
-                for ledger, reservoirs in part.ledgers.items():
-                    names[reservoirs] = ledger
-                coordinates[f"{name}_ledger_name"] = (axis, names.astype(str), {"long_name": "side, group or source"})
-                variables[f"{name}_ledger"] = ("time", axis), trace.ledger[:, part.reservoirs], {"units": "quanta"}
-        for channels in trace.columns.channels:
-            axis = f"{channels.population}_channel"
-            packets = trace.transported[:, channels.part]
-            variables[f"transported_{channels.population}"] = ("time", axis), packets, {"units": "quanta"}
-        return variables
+        digest = "" if self.simulation is None else self.simulation.source.sha256
+        return dataset_of(self.graph, self.run, digest)
 
     @property
     def _rows(self) -> dict[str, str]:

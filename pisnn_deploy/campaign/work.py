@@ -19,11 +19,11 @@ from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, warnings_in
 from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.project.compilation import compile_requested
-from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.law_solution import Solution, law_errors, law_solution
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.project.request import CompileRequest

@@ -13,8 +13,10 @@ LAVA_DL = "lava.lib.dl"
 """The module of lava-dl."""
 EXTRA_OF: Mapping[str, tuple[str, str]] = {
     "cryptography": ("cryptography", "sign"),
+    "PIL": ("pillow", "report"),
     "dask": ("dask", "cluster"),
     "distributed": ("distributed", "cluster"),
+    "h5netcdf": ("h5netcdf", "xarray"),
     "h5py": ("h5py", "netx"),
     "jinja2": ("jinja2", "report"),
     "lava": ("lava-nc", "lava"),
@@ -31,6 +33,7 @@ EXTRA_OF: Mapping[str, tuple[str, str]] = {
     "scipy": ("scipy", "meshes"),
     "torch": ("torch", "torch"),
     "xarray": ("xarray", "xarray"),
+    "zarr": ("zarr", "xarray"),
 }
 """Distribution and extra of this package for each optional module."""
 INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"

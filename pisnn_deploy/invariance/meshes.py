@@ -90,6 +90,16 @@ class RelabelledMesh(FaceMesh):
         """
         raise TypeError("a relabelled mesh has no geometry")
 
+    def centres(self) -> Field:
+        """Refuse.
+
+        Raises
+        ------
+        TypeError
+            There is no geometry.
+        """
+        raise TypeError("a relabelled mesh has no geometry")
+
     def angles(self) -> Field | None:
         """None: there is no geometry."""
         return None

@@ -69,6 +69,11 @@ class FaceMesh(ABC):
         """The mesh itself if its cells form a grid, so that windows and blocks apply; else None."""
 
     @property
+    def simplices(self) -> tuple[Field, Indices] | None:
+        """Points [points, dimensions] and the points of each cell [cells, dimensions + 1]; None on a grid."""
+        return None
+
+    @property
     @abstractmethod
     def volume(self) -> float | None:
         """Volume of a cell if all are equal; else None."""
@@ -124,6 +129,10 @@ class FaceMesh(ABC):
     @abstractmethod
     def geometry(self) -> Geometry:
         """Cell volumes, face areas, and distances from cell centres to faces."""
+
+    @abstractmethod
+    def centres(self) -> Field:
+        """Centre of each cell, float64 [cells, dimensions]."""
 
     @abstractmethod
     def angles(self) -> Field | None:

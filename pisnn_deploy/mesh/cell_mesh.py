@@ -81,6 +81,11 @@ class CellMesh(FaceMesh):
         return None
 
     @property
+    def simplices(self) -> tuple[Field, Indices]:
+        """As `points` and `corners`."""
+        return self.points, self.corners
+
+    @property
     def volume(self) -> None:
         """None: cell volumes differ."""
         return None

@@ -115,6 +115,11 @@ class Mesh(FaceMesh):
         inside = np.stack([self.source, self.target], axis=1) < self.cells
         return Geometry(np.full(self.cells, self.volume), self.volume / spacing, inside * spacing[:, None] / 2)
 
+    def centres(self) -> Field:
+        """Centre of each cell, float64 [cells, dimensions]."""
+        rows = [(np.arange(count) + 0.5) * width for count, width in zip(self.shape, self.spacing, strict=True)]
+        return np.stack([part.reshape(-1) for part in np.meshgrid(*rows, indexing="ij")], axis=-1)
+
     def angles(self) -> Field | None:
         """None: all lines of centres are normal to their faces."""
         return None

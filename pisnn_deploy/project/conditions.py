@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler import Material
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, Boundary, boundary_from_mapping, parse_boundary, unknown_group
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE
 from pisnn_deploy.mesh.file_content import FORMATS
-from pisnn_deploy.project.fields import read_field
 
 PROPERTIES = ("conductivity", "capacity")
 

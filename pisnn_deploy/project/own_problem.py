@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.cell_graph import has_own_materials
+from pisnn_deploy.laws.parsing import CONSTANTS
+from pisnn_deploy.mesh.boundary import AXES
 from pisnn_deploy.physics.problems import Problem, problem_of_spec
 
 MOST_STEPS = 1 << 40
@@ -77,6 +80,15 @@ def steps_to_time(graph: IntegerGraph, time: float) -> int:
     return nearest if math.isclose(steps, nearest, rel_tol=1e-12) else math.ceil(steps)
 
 
+def is_name(graph: IntegerGraph, text: str) -> bool:
+    """Whether a text can only be the name of an initial condition, not an expression of the place."""
+    known = {*AXES, *CONSTANTS}
+    if graph.spec.equation == "law":
+        law = graph.spec.parsed()
+        known |= {*law.parameters, *law.given}
+    return text not in known and re.fullmatch(r"[A-Za-z_][\w-]*", text) is not None
+
+
 def named_start(graph: IntegerGraph, name: str) -> Field:
     """Cell averages of an initial condition of the problem, float64 [cells].
 
@@ -87,9 +99,9 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     """
     grid = graph.mesh.grid
     if graph.spec.equation == "law":
-        raise UsageError(f"{name}: a law has no named initial conditions; give a field as .npy")
+        raise UsageError(f"{name}: a law has no named initial conditions; give an expression or a file")
     if grid is None:
-        raise UsageError(f"{name}: an unstructured mesh has no named initial conditions; give a field as .npy")
+        raise UsageError(f"{name}: an unstructured mesh has no named initial conditions; give an expression or a file")
     return problem_of(graph).initial(grid, graph.reservoir_values(), name)
 
 

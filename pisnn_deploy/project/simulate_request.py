@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault, parse_fault
+from pisnn_deploy.fields.formats import is_field_file
 from pisnn_deploy.project.keywords import FileName, request_of
-from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.own_problem import MOST_STEPS
 from pisnn_deploy.runs.registry import usual_backend
 from pisnn_deploy.runs.segments import SEGMENT_SECONDS
@@ -23,8 +23,8 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Start = str | Path | ArrayLike | Mapping[str, ArrayLike] | None
-"""A named initial condition, a file of cell averages, or the averages (default: the problem's own)."""
+Start = str | Path | ArrayLike | Mapping[str, ArrayLike] | Mapping[str, str] | None
+"""A named initial condition, an expression, a file of a field, or cell averages (default: the problem's own)."""
 
 
 class SimulateKeywords(TypedDict, total=False):
@@ -59,9 +59,10 @@ class Length:
         Number of PDE steps (default: to the problem's final time).
     time : float or None
         Physical time to reach, in the unit of the model: the run ends with the first PDE step at or after it.
-    initial : str, Path, float64 array of the mesh's shape, mapping of str to such arrays, or None
-        A named initial condition, a .npy file, cell averages, or those of each field; the problem's own if None. Arrays
-        and files of several fields have one axis more, before those of the mesh.
+    initial : str, Path, float64 array of the mesh's shape, mapping of str to such arrays or to str, or None
+        A named initial condition, an expression of the place, a file of a field, cell averages, or arrays or
+        expressions by field; the problem's own if None. Arrays and .npy files of several fields have one axis more,
+        before those of the mesh.
     every : int or None
         Keep each ``every``-th PDE step (default: all with ``save`` or ``probe``, else about 400 steps).
     everything : bool
@@ -136,7 +137,7 @@ class SavedTrace:
     Attributes
     ----------
     save : str, Path or None
-        File of the trace (``.npz``); None writes no file.
+        File of the trace (``.npz``), or of fields, by its suffix; see ``docs/how-to/fields.md``. None writes no file.
     resume : bool
         Continue an interrupted run from its recording.
     record_every : float
@@ -219,7 +220,7 @@ def simulate_request(
     TypeError
         No such option.
     """
-    is_file = isinstance(initial, PathLike) or (isinstance(initial, str) and is_file_name(initial))
+    is_file = isinstance(initial, PathLike) or (isinstance(initial, str) and is_field_file(initial))
     if isinstance(options.get("faults"), str):
         raise UsageError("`faults`: expected a list of texts, one per fault")
     fields = {"steps": steps, "initial": Path(initial) if is_file else initial, **options}  # type: ignore[arg-type]

@@ -20,15 +20,19 @@ from pisnn_deploy.core.npy import write_arrays
 from pisnn_deploy.core.optional import is_installed
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
+from pisnn_deploy.fields.expressions import averages_of
+from pisnn_deploy.fields.formats import TRACE, format_to_write, read_start
+from pisnn_deploy.fields.image import scale_text
+from pisnn_deploy.fields.snapshots import Snapshots
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.laws.problem import Solution
-from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solution
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import (
     admitted_mass,
     exact_solution,
+    is_name,
     named_start,
     reference_of,
     relative_reference_error,
@@ -181,7 +185,10 @@ def simulate(
     graph, length, save = source.graph, request.length, request.trace.path
     check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
     if save is not None:
+        format_to_write(save)
         require_regular(save)  # a trace is an archive with a recording next to it
+    if isinstance(length.initial, Path) and length.initial.suffix == ".png":
+        listener.say(f"{length.initial}: {scale_text(graph)}")
     mass, name = initial_mass(graph, length.initial)
     options = _options(graph, request, ranks)
     with ExitStack() as stack:
@@ -194,11 +201,20 @@ def simulate(
             run = _recorded(source, mass, request, options, stack, listener)
         compared = _compared(graph, mass, request, options, listener)
         if save is not None:
-            with whole_file(save) as stream:
-                write_arrays(stream, trace_arrays(graph, run, source.sha256))
+            _save(save, source, run)
             if not options.faults:
                 discard(_recording_of(save))
     return Simulation(source, run, request, name, compared)
+
+
+def _save(save: Path, source: Source, run: Run) -> None:
+    """Write the trace, or the fields of a run in the format of the file."""
+    write = format_to_write(save).write
+    if write is not None:
+        write(save, Snapshots(source.graph, run, source.sha256))
+        return
+    with whole_file(save) as stream:
+        write_arrays(stream, trace_arrays(source.graph, run, source.sha256))
 
 
 def _on_ranks(request: SimulateRequest, ranks: Ranks) -> SimulateRequest:
@@ -227,9 +243,15 @@ def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64]
     if initial is None:
         return admitted_mass(graph, graph.values(graph.initial), "the problem's own start"), ""
     if isinstance(initial, str):
-        return admitted_mass(graph, named_start(graph, initial), initial), initial
+        if is_name(graph, initial):
+            return admitted_mass(graph, named_start(graph, initial), initial), initial
+        return admitted_mass(graph, averages_of(graph, initial), f"`initial` {initial}"), None
     if isinstance(initial, Path):
-        return admitted_mass(graph, read_field(initial, graph.shape).reshape(-1), str(initial)), None
+        return admitted_mass(graph, read_start(initial, graph), str(initial)), None
+    if isinstance(initial, Mapping) and initial and all(isinstance(text, str) for text in initial.values()):
+        return admitted_mass(
+            graph, averages_of(graph, {name: str(text) for name, text in initial.items()}), "`initial`"
+        ), None
     return admitted_mass(graph, _cell_averages(graph, initial), "initial"), None
 
 
@@ -267,7 +289,7 @@ def _options(graph: IntegerGraph, request: SimulateRequest, ranks: Ranks | None)
         most = ROWS_WITHOUT_SAVING if ranks is None else ROWS_ON_RANKS
         most = steps + 1 if probes else most
         rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
-        every = 1 if save else max(1, -(-steps // rows))
+        every = 1 if save is not None and save.suffix == TRACE else max(1, -(-steps // rows))
     _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
     kept = RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)

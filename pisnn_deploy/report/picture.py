@@ -22,6 +22,7 @@ from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.columns import FieldColumns
+from pisnn_deploy.graph.places import origin_of
 from pisnn_deploy.mesh import View
 from pisnn_deploy.report.frames import evenly
 from pisnn_deploy.report.panels import (
@@ -37,7 +38,7 @@ from pisnn_deploy.report.panels import (
     headline,
     mark_of,
 )
-from pisnn_deploy.report.places import line_of, origin_of, view_of
+from pisnn_deploy.report.places import line_of, view_of
 from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.runs.run import Run
 

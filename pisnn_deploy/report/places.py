@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.places import origin_of
 from pisnn_deploy.mesh.view import Line, View
-
-
-def origin_of(graph: IntegerGraph) -> tuple[float, ...]:
-    """Lower corner of the domain of a law; 0 along each axis of any other graph."""
-    return graph.spec.domain.lower if graph.spec.equation == "law" else (0.0,) * len(graph.mesh.axes)
 
 
 def view_of(graph: IntegerGraph, most_cells: int | None = None) -> View:

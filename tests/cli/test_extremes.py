@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.limits import available_memory, is_lack_of_memory
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.mesh import parse_shape
-from pisnn_deploy.project.fields import read_field
 
 ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 

@@ -18,8 +18,8 @@ from models_under_test import compiled
 
 from pisnn_deploy.cli.main import COMMANDS, group
 from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
-from pisnn_deploy.project.fields import read_field
 
 
 @pytest.fixture()

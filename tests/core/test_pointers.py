@@ -19,12 +19,12 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.estimates.activity import read_activity
+from pisnn_deploy.fields.npy_file import read_field
 from pisnn_deploy.formats.reading import Request, import_model
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.project.conditions import read_cell_property, read_materials
 from pisnn_deploy.project.exports import exported_network
-from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.runs.recording import recording
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint

@@ -5,7 +5,8 @@ from __future__ import annotations
 from law_recipes import shallow_water
 
 from pisnn_deploy.compiler.construct import construct
-from pisnn_deploy.report.places import line_of, origin_of, view_of
+from pisnn_deploy.graph.places import origin_of
+from pisnn_deploy.report.places import line_of, view_of
 
 
 def test_a_domain_that_does_not_begin_at_0_is_drawn_where_it_is() -> None:
