@@ -56,9 +56,17 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
 @click.option("--domains", hidden=True)
 @click.option("--scheduler", hidden=True)
 @click.option(
-    "--initial", help="Initial condition: a name, or a .npy file of cell averages (default: the problem's own)."
+    "--initial",
+    metavar="NAME|FILE|EXPRESSION",
+    help="Initial condition: a name, a file (.npz, .npy, .csv, .vti, .vtu, .nc, .zarr, .png), or an expression of x, y "
+    "and z (default: the problem's own).",
 )
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace to this file (.npz).")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the trace (.npz), all kept steps (.nc, .zarr, .pvd) or the last field (.npy, .csv, .vti, .vtu).",
+)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run with the same --save.")
 @click.option(
     "--record-every",
@@ -72,7 +80,7 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
     "--every",
     type=click.IntRange(1, MOST_STEPS),
     metavar="K",
-    help="Keep every K-th PDE step in trace and picture (default: all with --save or --probe, else about 400 steps).",
+    help="Keep every K-th PDE step in trace and picture (default: all with --probe or a --save of .npz, else about 400).",
 )
 @click.option(
     "--probe",
@@ -130,6 +138,7 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --time 2.5
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
+      pisnn-deploy simulate heat.pisnn --initial "1 + 0.5*cos(2*pi*x)" --save run.nc
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
       pisnn-deploy simulate heat.pisnn --probe flux:0-31 --probe membrane:0-31 --save run.npz --raster spikes.png
       mpirun -n 8 pisnn-deploy simulate large.pisnn --backend fast

@@ -23,7 +23,7 @@ from pisnn_deploy.fields.snapshots import Snapshots
 from pisnn_deploy.fields.trace_file import read_trace
 from pisnn_deploy.fields.trajectory import Trajectory
 from pisnn_deploy.fields.vtk_read import read_vtk
-from pisnn_deploy.fields.vtk_write import frames_beside, write_pvd, write_vtk
+from pisnn_deploy.fields.vtk_write import frames_beside, require_suffix, write_pvd, write_vtk
 from pisnn_deploy.graph import IntegerGraph
 
 TRACE, ZARR = ".npz", ".zarr"
@@ -116,13 +116,13 @@ def is_field_file(text: str) -> bool:
         return False
 
 
-def format_to_write(path: Path) -> FieldFormat:
-    """Format of a file to save.
+def format_to_write(path: Path, graph: IntegerGraph) -> FieldFormat:
+    """Format of a file to save the fields of a graph.
 
     Raises
     ------
     FileError
-        The suffix is unknown, or that of a format that is only read.
+        The suffix is unknown, or that of a format that is only read, or not that of the mesh.
     UsageError
         A package that it needs is not installed.
     """
@@ -131,6 +131,7 @@ def format_to_write(path: Path) -> FieldFormat:
     if path.suffix not in written or chosen is None:
         raise FileError(path, f"`save` cannot write {path.suffix or 'a file without suffix'}", remedy=_use(written))
     require(f"`save` {path.suffix}", *chosen.modules)
+    require_suffix(path, graph)
     frames = frames_beside(path)
     if chosen.write is write_pvd and frames.exists() and not frames.is_dir():
         raise FileError(frames, "is no folder, and the frames of the run go there", remedy="save to another name")

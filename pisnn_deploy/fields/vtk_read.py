@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ _TYPES = {
     **{f"UInt{bits}": f"u{bits // 8}" for bits in (8, 16, 32, 64)},
 }
 _APPENDED = b"<AppendedData"
+_COMMENT = re.compile(rb"<!--" + ABOUT.encode() + rb"(\{[^<>]*\})-->")
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class _Document:
         What follows the underscore of the appended data; empty without it.
     is_raw : bool
         Whether these bytes are raw; else base64.
+    quanta : dict of str to float
+        See `pisnn_deploy.fields.content.Content`.
     """
 
     path: Path
     root: ElementTree.Element
     appended: bytes
     is_raw: bool
+    quanta: dict[str, float]
 
     @property
     def order(self) -> str:
@@ -105,7 +110,7 @@ def read_vtk(path: Path, graph: IntegerGraph) -> Floats:
     of_masses = {mass_label for _, mass_label in labels_of(graph)}
     values = {name: column.astype(np.float64) for name, column in columns.items() if name not in of_masses}
     masses = {name: column for name, column in columns.items() if name in of_masses and column.dtype.kind == "i"}
-    content = Content(values, {name: column.astype(np.int64) for name, column in masses.items()}, _quanta(data))
+    content = Content(values, {name: column.astype(np.int64) for name, column in masses.items()}, document.quanta)
     return fields_of(graph, content, path)
 
 
@@ -124,7 +129,7 @@ def _parsed(path: Path) -> _Document:
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise FileError(path, "has a document type, which files of VTK do not have")
     try:
-        return _Document(path, ElementTree.fromstring(content), appended, is_raw)
+        return _Document(path, ElementTree.fromstring(content), appended, is_raw, _quanta(content))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise FileError(path, f"is not XML ({error})") from error
 
@@ -260,11 +265,9 @@ def _blocks(read: Any, stream: bytes, sizes: list[int], needed: int) -> Iterator
         yield block
 
 
-def _quanta(data: ElementTree.Element) -> dict[str, float]:
-    """Quanta in the text of `vtk_write`."""
-    for array in data.findall("FieldData/Array"):
-        if array.get("Name") == ABOUT:
-            with suppress(ValueError, RecursionError, OverflowError):
-                codes = bytes(int(code) for code in (array.text or "").split())
-                return quanta_of(json.loads(codes.rstrip(b"\0")))
+def _quanta(head: bytes) -> dict[str, float]:
+    """Quanta in the comment of `vtk_write`."""
+    match = _COMMENT.search(head)
+    with suppress(ValueError, RecursionError):
+        return quanta_of(json.loads(match[1])) if match else {}
     return {}

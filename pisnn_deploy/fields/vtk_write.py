@@ -24,8 +24,8 @@ from pisnn_deploy.graph.places import origin_of
 from pisnn_deploy.mesh.structured import Mesh
 
 Array = NDArray[Any]
-ABOUT = "about"
-"""Name of the text with the origin of a file, as JSON."""
+ABOUT = "about: "
+"""Start of the comment with the origin of a file, as JSON: not all readers know arrays of text."""
 CELL_TYPES = {2: 5, 3: 10}
 """Number of VTK for a triangle and a tetrahedron, by the number of dimensions."""
 _FRAME = re.compile(r"step_\d{12}\.vt[iu]")
@@ -105,15 +105,15 @@ def _document(snapshots: Snapshots, row: int) -> bytes:
     graph = snapshots.graph
     kind, opening, pieces = _grid_parts(graph) if graph.mesh.grid is not None else _cell_parts(graph)
     origin = snapshots.about(row)
-    text = (json.dumps(origin, sort_keys=True) + "\0").encode()
-    codes = " ".join(map(str, text))
+    # A comment must not have two hyphens in a row.
+    comment = json.dumps(origin, sort_keys=True).replace("--", "-\\u002d")
     columns = "".join(_array(name, in_order_of_vtk(graph, values)) for name, values in snapshots.columns(row))
     (piece, *geometry) = pieces
     return (
         f'<?xml version="1.0"?>\n<VTKFile type="{kind}" version="1.0" byte_order="LittleEndian" header_type="UInt64">\n'
-        f"<{kind}{opening}>\n<FieldData>\n"
+        f"<!--{ABOUT}{comment}-->\n<{kind}{opening}>\n<FieldData>\n"
         f'<DataArray type="Float64" Name="TimeValue" NumberOfTuples="1" format="ascii">{origin["time"]!r}</DataArray>\n'
-        f'<Array type="String" Name="{ABOUT}" NumberOfTuples="1" format="ascii">{codes}</Array>\n</FieldData>\n'
+        "</FieldData>\n"
         f"<Piece{piece}>\n<CellData>\n{columns}</CellData>\n{''.join(geometry)}</Piece>\n</{kind}>\n</VTKFile>\n"
     ).encode()
 

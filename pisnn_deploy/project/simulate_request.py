@@ -64,7 +64,7 @@ class Length:
         expressions by field; the problem's own if None. Arrays and .npy files of several fields have one axis more,
         before those of the mesh.
     every : int or None
-        Keep each ``every``-th PDE step (default: all with ``save`` or ``probe``, else about 400 steps).
+        Keep each ``every``-th PDE step (default: all with ``probe`` or a trace, else about 400).
     everything : bool
         Also keep the integers of the flux compartments; a report shows which values occurred.
     probe : str or tuple of str

@@ -185,8 +185,10 @@ def simulate(
     graph, length, save = source.graph, request.length, request.trace.path
     check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
     if save is not None:
-        format_to_write(save)
+        format_to_write(save, graph)
         require_regular(save)  # a trace is an archive with a recording next to it
+        if length.probe_texts and save.suffix != TRACE:
+            listener.say(f"note: {save}: has no spikes; only a {TRACE} file has those of `probe`")
     if isinstance(length.initial, Path) and length.initial.suffix == ".png":
         listener.say(f"{length.initial}: {scale_text(graph)}")
     mass, name = initial_mass(graph, length.initial)
@@ -209,7 +211,7 @@ def simulate(
 
 def _save(save: Path, source: Source, run: Run) -> None:
     """Write the trace, or the fields of a run in the format of the file."""
-    write = format_to_write(save).write
+    write = format_to_write(save, source.graph).write
     if write is not None:
         write(save, Snapshots(source.graph, run, source.sha256))
         return
