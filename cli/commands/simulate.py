@@ -80,7 +80,7 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
     "--every",
     type=click.IntRange(1, MOST_STEPS),
     metavar="K",
-    help="Keep every K-th PDE step in trace and picture (default: all with --probe or a --save of .npz, else about 400).",
+    help="Keep every K-th PDE step in trace and picture (default: all with --probe or a saved trace, else about 400).",
 )
 @click.option(
     "--probe",

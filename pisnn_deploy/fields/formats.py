@@ -14,6 +14,7 @@ import numpy as np
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import require_writable, write_whole
+from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.fields.content import Floats
 from pisnn_deploy.fields.csv_file import read_csv, write_csv
 from pisnn_deploy.fields.dataset_file import read_dataset, require_store, write_netcdf, write_zarr
@@ -27,6 +28,8 @@ from pisnn_deploy.fields.vtk_write import frames_beside, require_suffix, write_p
 from pisnn_deploy.graph import IntegerGraph
 
 TRACE, ZARR = ".npz", ".zarr"
+MAGIC = b"\x93NUMPY"
+"""Start of an array of numpy."""
 _FILE = re.compile(r".*\.[A-Za-z_]\w*", re.DOTALL)
 
 
@@ -117,7 +120,7 @@ def is_field_file(text: str) -> bool:
 
 
 def format_to_write(path: Path, graph: IntegerGraph) -> FieldFormat:
-    """Format of a file to save the fields of a graph.
+    """Format of a file to save the fields of a graph; a name without suffix is that of a trace.
 
     Raises
     ------
@@ -126,10 +129,10 @@ def format_to_write(path: Path, graph: IntegerGraph) -> FieldFormat:
     UsageError
         A package that it needs is not installed.
     """
-    chosen = FORMATS.get(path.suffix)
+    chosen = FORMATS.get(path.suffix or TRACE)
     written = [suffix for suffix, known in FORMATS.items() if known.write is not None or suffix == TRACE]
-    if path.suffix not in written or chosen is None:
-        raise FileError(path, f"`save` cannot write {path.suffix or 'a file without suffix'}", remedy=_use(written))
+    if chosen is None or (path.suffix or TRACE) not in written:
+        raise FileError(path, f"`save` cannot write {path.suffix}", remedy=_use(written))
     require(f"`save` {path.suffix}", *chosen.modules)
     require_suffix(path, graph)
     frames = frames_beside(path)
@@ -163,6 +166,8 @@ def read_start(path: Path, graph: IntegerGraph) -> Floats:
         A package that it needs is not installed.
     """
     chosen = FORMATS.get(path.suffix)
+    if chosen is None and _is_array(path):
+        return _read_npy(path, graph)
     if chosen is None or chosen.field is None:
         readable = [suffix for suffix, known in FORMATS.items() if known.field is not None]
         remedy = "give one of its frames" if path.suffix == ".pvd" else _use(readable)
@@ -186,6 +191,16 @@ def read_series(path: Path, graph: IntegerGraph) -> Trajectory:
         return Trajectory(read_start(path, graph)[None, :])
     require(path.suffix, *chosen.modules)
     return chosen.series(path, graph)
+
+
+def _is_array(path: Path) -> bool:
+    """Whether a file of any name holds an array of numpy."""
+    require_content(path)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
 
 
 def _use(suffixes: list[str]) -> str:

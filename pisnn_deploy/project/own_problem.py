@@ -99,9 +99,11 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     """
     grid = graph.mesh.grid
     if graph.spec.equation == "law":
-        raise UsageError(f"{name}: a law has no named initial conditions; give an expression or a file")
+        raise UsageError(f"{name}: a law has no named initial conditions; give a field, such as a .npy file")
     if grid is None:
-        raise UsageError(f"{name}: an unstructured mesh has no named initial conditions; give an expression or a file")
+        raise UsageError(
+            f"{name}: an unstructured mesh has no named initial conditions; give a field, such as a .npy file"
+        )
     return problem_of(graph).initial(grid, graph.reservoir_values(), name)
 
 
@@ -128,7 +130,7 @@ def random_start(graph: IntegerGraph, seed: int) -> Field:
         The graph is that of a law.
     """
     if graph.spec.equation == "law":
-        raise UsageError("random: a law has no random initial fields; give a field as .npy")
+        raise UsageError("random: a law has no random initial fields; give a field, such as a .npy file")
     mesh, window, scale = graph.mesh, graph.window, graph.value_per_quantum
     base = graph.values(graph.initial)
     if not mesh.reservoirs:

@@ -187,7 +187,7 @@ def simulate(
     if save is not None:
         format_to_write(save, graph)
         require_regular(save)  # a trace is an archive with a recording next to it
-        if length.probe_texts and save.suffix != TRACE:
+        if length.probe_texts and save.suffix not in ("", TRACE):
             listener.say(f"note: {save}: has no spikes; only a {TRACE} file has those of `probe`")
     if isinstance(length.initial, Path) and length.initial.suffix == ".png":
         listener.say(f"{length.initial}: {scale_text(graph)}")
@@ -291,7 +291,7 @@ def _options(graph: IntegerGraph, request: SimulateRequest, ranks: Ranks | None)
         most = ROWS_WITHOUT_SAVING if ranks is None else ROWS_ON_RANKS
         most = steps + 1 if probes else most
         rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
-        every = 1 if save is not None and save.suffix == TRACE else max(1, -(-steps // rows))
+        every = 1 if save is not None and save.suffix in ("", TRACE) else max(1, -(-steps // rows))
     _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
     kept = RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)

@@ -57,8 +57,8 @@ def test_a_law_of_several_fields_has_rows_like_a_model(tmp_path: Path) -> None:
     assert all(row.cells == 16 and row.faces == 15 + 17 for row in rows)
     assert rows[0].drift == rows[1].drift == 0 and rows[0].packets and rows[0].packets > 16 * 4
     assert [row.message for row in rows[2:]] == [
-        "random: a law has no random initial fields; give a field as .npy",
-        "sine: a law has no named initial conditions; give a field as .npy",
+        "random: a law has no random initial fields; give a field, such as a .npy file",
+        "sine: a law has no named initial conditions; give a field, such as a .npy file",
     ]
 
 

@@ -146,7 +146,7 @@ def test_initial_data_of_a_mesh_from_a_file(folder: Path) -> None:
         "u.npy: cell 5 has the value 2.5, outside the operating range "
     )
     assert sentence("simulate", "x.pisnn", "--backend", "fast", "--initial", "bump") == (
-        "bump: an unstructured mesh has no named initial conditions; give a field as .npy"
+        "bump: an unstructured mesh has no named initial conditions; give a field, such as a .npy file"
     )
 
 

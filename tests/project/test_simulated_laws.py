@@ -149,7 +149,7 @@ def test_starts_are_arrays_of_all_fields_by_name_or_in_their_order(dam: Path, tm
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--initial", "sine"], "sine: a law has no named initial conditions; give a field as .npy"),
+        (["--initial", "sine"], "sine: a law has no named initial conditions; give a field, such as a .npy file"),
         (
             ["--fault", "drop:packet[3]@2"],
             "fault 'drop:packet[3]@2': several populations have a packet; write packet[h-flux,3], or another of "
