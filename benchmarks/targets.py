@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.common import BUILD, PAGES, ROOT, line, publish, table
-from benchmarks.parts.circuits import FAMILIES
 from benchmarks.parts.fitted import Fitted, fitted
 from benchmarks.parts.instructions import MACHINES
 from benchmarks.parts.native_c import microseconds
 from benchmarks.parts.on_targets import at_once_on_fpgas, by_rows_on_fpgas, on_processors, serially_on_fpgas
 from pisnn_deploy.checks.formats.text import estimate_text
+from pisnn_deploy.formats.verilog.synthesis import PARTS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.estimation import estimate_targets, measure_here
@@ -50,13 +50,18 @@ MODELS: Mapping[str, str] = {
 """Models of the zoo and laws of the examples, with cells that most boards have room for."""
 AT_ONCE: Mapping[str, str] = {"heat1d": "16", "examples/laws/melting.yaml": "8", "wave1d": "8", "porous_medium": "12"}
 """Circuits with all neurons at once."""
-BY_ROWS: Mapping[str, str] = {"heat1d": "64", "heat2d": "12x12", "laplace2d": "32x32", "heat3d": "6x6x6"}
+BY_ROWS: Sequence[tuple[str, str]] = (
+    ("heat1d", "64"),
+    ("heat2d", "12x12"),
+    ("heat2d", "64x64"),
+    ("laplace2d", "32x32"),
+    ("heat3d", "6x6x6"),
+)
 """Circuits that stream the rows of a grid."""
 HEAD = """# Models on every target
 
 Written by `python -m benchmarks.targets`. Nothing here was run on a board or on Loihi: microcontrollers are machines of
-qemu, circuits are simulated by Icarus Verilog, synthesised by yosys and, for the iCE40, placed and routed by
-nextpnr.
+qemu, circuits are simulated by Icarus Verilog, synthesised by yosys, and placed and routed by nextpnr.
 """
 EQUAL = """The hash of all integers of the first PDE steps (at most 32) is that of the reference. "Does not fit" means
 that the linker refused the program: the part has too little memory. Icarus runs the circuit with one neuron after the
@@ -69,9 +74,8 @@ without wait states of memory. The nRF51822 has a multiplier of 1 cycle (nRF51 S
 whose Cortex-M0 has one of 32 cycles, products take longer. Steps per second are at the clock of the profile.
 """
 CIRCUITS = """Cells are lookup tables after synthesis by yosys; blocks are of memory. The clock is the one that nextpnr
-reaches on an UP5K, where the circuit fits: placed and routed, not measured on a board. Steps per second are the clock
-over the clock cycles of a PDE step. Models that are not in the table
-were not synthesised when this page was written.
+reaches where the circuit fits the part: placed and routed, not measured on a board. Steps per second are the clock over
+the clock cycles of a PDE step.
 """
 ONE_TABLE = """heat1d on 64 cells, by `pisnn-deploy estimate --measure`, which also names the source of each figure:
 ranges over public or fitted figures, not bounds of a real part. Loihi 2 is counted with every neuron sending once;
@@ -100,7 +104,7 @@ def measure() -> dict[str, Any]:
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     tasks = [(f"{name} {mesh}", name, mesh, on_processors) for name, mesh in MODELS.items()]
     tasks += [(f"{name} {mesh} at once", name, mesh, at_once_on_fpgas) for name, mesh in AT_ONCE.items()]
-    tasks += [(f"{name} {mesh} by rows", name, mesh, by_rows_on_fpgas) for name, mesh in BY_ROWS.items()]
+    tasks += [(f"{name} {mesh} by rows", name, mesh, by_rows_on_fpgas) for name, mesh in BY_ROWS]
     tasks += [(f"{name} {mesh} one by one", name, mesh, serially_on_fpgas) for name, mesh in MODELS.items()]
     for key, name, mesh, task in tasks:
         if key not in kept:
@@ -126,13 +130,13 @@ def fits(kept: Mapping[str, Any]) -> dict[str, Fitted]:
         ends = ([sizes[f"{end}_cycles"] for sizes in found.values()] for end in ("fewest", "most"))
         figures[profile] |= {f"cycles.{key}": ends for key, ends in fitted(CYCLES, counts, *ends).items()}
     circuits = {key: circuit_work(graph) for key, graph in graphs.items()}
-    for profile in FAMILIES:
+    for profile in PARTS:
         known = {key: kept.get(f"{key} one by one", {}).get(profile) for key in graphs}
         found = {key: sizes for key, sizes in known.items() if sizes}
         bits = [(1, circuits[key].operation_bits, circuits[key].array_bits) for key in found]
         cells = [sizes["cells"] for sizes in found.values()]
         figures[profile] = {f"circuit.{key}": ends for key, ends in fitted(CELLS, bits, cells, cells).items()}
-        clocks = sorted(sizes["mhz"] for sizes in found.values() if "mhz" in sizes)
+        clocks = sorted(sizes["mhz"] for sizes in found.values() if sizes.get("mhz"))
         if clocks:
             figures[profile]["clock.mhz"] = (clocks[len(clocks) // 2], clocks[0], clocks[-1])
     return figures
@@ -157,7 +161,7 @@ def page(kept: Mapping[str, Any]) -> str:
     equal = [line(_short(key), *(words[found["equal"].get(name)] for name in columns)) for key, found in ran.items()]
     in_c = [line(_short(key), *(_in_c(found["c"].get(name), name) for name in MACHINES)) for key, found in ran.items()]
     circuits = [
-        line(_short(key), layout, *(_circuit(found.get(name), cycles) for name in FAMILIES))
+        line(_short(key), layout, *(_circuit(found.get(name), cycles) for name in PARTS))
         for key, found, layout, cycles in _circuits(kept)
     ]
     parts = [
@@ -170,7 +174,7 @@ def page(kept: Mapping[str, Any]) -> str:
         *table(("model and cells", *MACHINES), in_c),
         "\n## Circuits\n",
         CIRCUITS,
-        *table(("model and cells", "neurons", *FAMILIES), circuits),
+        *table(("model and cells", "neurons", *PARTS), circuits),
         "\n## Energy and time\n",
         ONE_TABLE,
         *_one_table(),

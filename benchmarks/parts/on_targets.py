@@ -6,20 +6,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts.circuits import FAMILIES, synthesised
 from benchmarks.parts.instructions import MACHINES, lines_of, measured
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.formats.c.plan import plan
 from pisnn_deploy.formats.c.writer import c_files
 from pisnn_deploy.formats.torch.writer import torch_files
 from pisnn_deploy.formats.trace import traced
-from pisnn_deploy.formats.verilog.architecture import Architecture
-from pisnn_deploy.formats.verilog.parallel import PARALLEL
 from pisnn_deploy.formats.verilog.serial import SERIAL
-from pisnn_deploy.formats.verilog.streamed import STREAMED, cycles
-from pisnn_deploy.formats.verilog.units import hardware_of
+from pisnn_deploy.formats.verilog.synthesis import PARTS, synthesised
 from pisnn_deploy.formats.verilog.writer import verilog_files
 from pisnn_deploy.graph import IntegerGraph
 
@@ -59,22 +57,28 @@ def on_processors(graph: IntegerGraph) -> dict[str, Any]:
 
 def at_once_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
     """Size of a circuit with all neurons at once, by profile."""
-    return _on_fpgas(graph, PARALLEL)
+    return _on_fpgas(graph, "parallel")
 
 
 def serially_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
     """Size of a circuit with neurons one after the other, by profile."""
-    return _on_fpgas(graph, SERIAL)
+    return _on_fpgas(graph, "serial")
 
 
 def by_rows_on_fpgas(graph: IntegerGraph) -> dict[str, Any]:
-    """Size and clock cycles of a circuit that streams rows, by profile and under ``cycles``."""
-    return _on_fpgas(graph, STREAMED) | {"cycles": cycles(hardware_of(plan(graph)))}
+    """Size of a circuit that streams rows, by profile."""
+    return _on_fpgas(graph, "streamed")
 
 
-def _on_fpgas(graph: IntegerGraph, architecture: Architecture) -> dict[str, Any]:
-    files = verilog_files(plan(graph), architecture=architecture)
-    return {profile: synthesised(files, profile) for profile in FAMILIES}
+def _on_fpgas(graph: IntegerGraph, layout: str) -> dict[str, Any]:
+    """Figures by profile; None where a tool takes too long."""
+    figures: dict[str, Any] = {}
+    for part in PARTS:
+        try:
+            figures[part] = asdict(synthesised(graph, part, layout))
+        except CheckError:
+            figures[part] = None
+    return figures
 
 
 def _passes(files: Mapping[str, bytes], command: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from pisnn_deploy.graph.integer import ARRIVAL, IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.project.outputs import check_outputs
 
+if TYPE_CHECKING:
+    from pisnn_deploy.project.synthesis import Synthesis
+
 
 @click.command("inspect", context_settings=HELP)
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -38,8 +42,22 @@ from pisnn_deploy.project.outputs import check_outputs
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file instead of the terminal.",
 )
+@click.option(
+    "--synthesise",
+    "part",
+    metavar="FPGA",
+    help="Synthesise the circuit of `export --to verilog` for this part (ice40-up5k or ecp5-25f), place and route it, "
+    "and show its cells, clock and PDE steps per second. Needs yosys and nextpnr.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["parallel", "streamed", "serial"]),
+    default="serial",
+    show_default=True,
+    help="For --synthesise: how the circuit lays out the neurons.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print no tables.")
-def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None:
+def command(artifact: Path, form: str, output: Path | None, part: str | None, layout: str, quiet: bool) -> None:
     """Show what ARTIFACT contains: populations, programs, synapses, bounds, certificate.
 
     inspect proves nothing (see verify), but warns if the file was changed after its certificate was issued.
@@ -49,11 +67,15 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
       pisnn-deploy inspect heat.pisnn
       pisnn-deploy inspect heat.pisnn --format png -o graph.png
       pisnn-deploy inspect heat.pisnn --format dot | dot -Tsvg > graph.svg
+      pisnn-deploy inspect heat.pisnn --synthesise ice40-up5k --layout streamed
     """
     check_outputs([output], [artifact])
     read = read_artifact(artifact)
     if read.broken_seal:
         print_message(f"warning: {artifact}: {read.broken_seal}; no claim of the certificate is one of this file")
+    if part is not None and form not in ("text", "json"):
+        raise UsageError(f"--synthesise has no picture; use --format text or json, not {form}")
+    synthesis = None if part is None else _synthesis(read.graph, part, layout)
     if form == "png":
         require("--format png", "matplotlib")
         require_memory("pictures")
@@ -64,7 +86,9 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
         draw_graph(output, read.graph)
         return
     if form == "text" and output is None:
-        if not quiet:
+        if not quiet and synthesis is not None:
+            print_table(f"{artifact} on {part}", [*synthesis.rows()])
+        elif not quiet:
             print_artifact(artifact, read)
         return
     if form == "dot":
@@ -72,11 +96,18 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
 
         text = dot_text(read.graph)
     else:
-        text = json_text(_plain(read)) + "\n"
+        circuit = {} if synthesis is None else {"circuit": synthesis.plain()}
+        text = json_text(_plain(read) | circuit) + "\n"
     if output is None:
         print_text(text.removesuffix("\n"))
     else:
         write_whole(output, text.encode())
+
+
+def _synthesis(graph: IntegerGraph, part: str, layout: str) -> Synthesis:
+    from pisnn_deploy.project.synthesis import synthesise
+
+    return synthesise(graph, part, layout)
 
 
 def _plain(read: Artifact) -> dict[str, object]:

@@ -102,6 +102,12 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
     help="Write a report of the run to this file: one HTML page that works offline.",
 )
 @click.option(
+    "--synthesise",
+    "part",
+    metavar="FPGA",
+    help="For --report: add the serial circuit of the graph on this part, such as ice40-up5k (see `inspect`).",
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -122,6 +128,7 @@ def command(
     plot: Path | None,
     raster: Path | None,
     page: Path | None,
+    part: str | None,
     strict: bool,
     as_json: bool,
     quiet: bool,
@@ -166,6 +173,8 @@ def command(
             require(option, "matplotlib")
     if page is not None:
         require("--report", "matplotlib", "jinja2")
+    if part is not None and page is None:
+        raise UsageError("--synthesise adds to the report: also give --report FILE.html")
     if plot is not None or raster is not None or page is not None:
         require_memory("pictures")
     source = read_graph(artifact)
@@ -183,7 +192,8 @@ def command(
 
         draw_raster(raster, graph, run.trace)
     if page is not None:
-        _write_page(page, simulation, source, result, command_line(context))
+        circuit = _circuit(simulation, part)
+        _write_page(page, simulation, source, result, command_line(context), circuit)
     if as_json:
         print_json(result)
     elif not quiet:
@@ -195,12 +205,26 @@ def command(
 
 
 def _write_page(
-    page: Path, simulation: Simulation, source: Artifact, result: Mapping[str, Any], command_words: str
+    page: Path,
+    simulation: Simulation,
+    source: Artifact,
+    result: Mapping[str, Any],
+    command_words: str,
+    circuit: Mapping[str, str],
 ) -> None:
     from pisnn_deploy.report.web_page import Report, write_report
 
     run, origin = simulation.run, (source.sha256, source.provenance, command_words, versions(simulation.run.backend))
-    write_report(page, Report(simulation.graph, run, result, simulation.exact, *origin, simulation.plausible))
+    write_report(page, Report(simulation.graph, run, result, simulation.exact, *origin, simulation.plausible, circuit))
+
+
+def _circuit(simulation: Simulation, part: str | None) -> Mapping[str, str]:
+    """Figures of the serial circuit on an FPGA."""
+    if part is None:
+        return {}
+    from pisnn_deploy.project.synthesis import synthesise
+
+    return {"part": part, **dict(synthesise(simulation.graph, part, "serial").rows())}
 
 
 def _judge(simulation: Simulation, *, strict: bool) -> None:

@@ -155,7 +155,7 @@ def _c_files(source: Source) -> Files:
     from pisnn_deploy.formats.c.plan import plan
     from pisnn_deploy.formats.c.writer import c_files, memory
 
-    _require_proved(source.graph)
+    require_proved(source.graph)
     parts = plan(source.graph)
     return c_files(parts, source.sha256), memory(parts)
 
@@ -164,7 +164,7 @@ def _verilog_files(source: Source, is_serial: bool, is_streamed: bool) -> Files:
     from pisnn_deploy.formats.c.plan import plan
     from pisnn_deploy.formats.verilog.writer import layout_named, verilog_files
 
-    _require_proved(source.graph)
+    require_proved(source.graph)
     layout = layout_named("streamed" if is_streamed else "serial" if is_serial else "parallel")
     return verilog_files(plan(source.graph), source.sha256, layout), {}
 
@@ -172,7 +172,7 @@ def _verilog_files(source: Source, is_serial: bool, is_streamed: bool) -> Files:
 def _torch_files(source: Source) -> Files:
     from pisnn_deploy.formats.torch.writer import torch_files
 
-    _require_proved(source.graph)
+    require_proved(source.graph)
     return torch_files(source.graph, source.sha256), {}
 
 
@@ -210,7 +210,7 @@ def _sanafe_files(source: Source, steps: int) -> Files:
     return files, {**counts, "spikes": sum(run.events.values()), "costs": SANAFE_PROFILE}
 
 
-def _require_proved(graph: IntegerGraph) -> None:
+def require_proved(graph: IntegerGraph) -> None:
     """Refuse a graph whose claims do not hold: nothing else keeps values within the types that bounds choose."""
     failed = [finding for finding in check_certificate(graph) if not finding.holds]
     if failed:

@@ -77,6 +77,8 @@ class Report:
         Versions of the packages that were used.
     plausible : Plausibility or None
         Judgement of the run; None to make it from the trace alone.
+    circuit : mapping of str to str
+        Figures of the graph on an FPGA, with its name under ``part``; empty for none.
     """
 
     graph: IntegerGraph
@@ -88,6 +90,7 @@ class Report:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     plausible: Plausibility | None = None
+    circuit: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -143,6 +146,7 @@ def page_bytes(report: Report) -> bytes:
         "core_uses": core_uses(graph),
         "core_map": _base64(core_map(graph)),
         "placement": None if graph.placement is None else placement_sentence(graph, graph.placement),
+        "circuit": report.circuit,
         "claims": {} if graph.certificate is None else graph.certificate.claims,
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

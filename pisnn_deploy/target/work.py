@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from pisnn_deploy.formats.c.audit import total_count
 from pisnn_deploy.formats.c.neurons import needed_operations
 from pisnn_deploy.formats.c.plan import plan
 from pisnn_deploy.formats.c.types import WORD, Widths
 from pisnn_deploy.formats.c.writer import memory, source
+from pisnn_deploy.formats.verilog.serial import SERIAL, synapses_of
 from pisnn_deploy.formats.verilog.units import Hardware, Unit, hardware_of
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.programs.language import Operation
@@ -24,8 +23,6 @@ _TABLE = re.compile(r"^static (const )?(int(\d+)_t) \w+\[(\d+)\] = {([^}]*)}", r
 _FIXED_BYTES = 24
 """Memory of the number of the step and of the first violation."""
 _TOTAL_BYTES = 8
-_SERIAL_STAGES = 3
-"""Cycles between the last synapse of a unit and the first one of the next."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ def circuit_work(graph: IntegerGraph) -> CircuitWork:
         The graph cannot be exported.
     """
     hardware = hardware_of(plan(graph))
-    synapses = [_synapses(unit) for unit in hardware.units]
+    synapses = [synapses_of(unit) for unit in hardware.units]
     widest = max(array.bounds.bits for array in hardware.arrays)
     memories = [(array.size, array.bounds.bits) for array in hardware.arrays]
     for unit in hardware.units:
@@ -164,15 +161,8 @@ def circuit_work(graph: IntegerGraph) -> CircuitWork:
         + sum(unit.values[port].bits for unit in hardware.units for port in unit.ports),
         tuple(memories),
         tuple(products),
-        sum(synapses) + _SERIAL_STAGES * len(hardware.units) + 1,  # one starts the step
+        SERIAL.cycles(hardware),
     )
-
-
-def _synapses(unit: Unit) -> int:
-    """Synapses of a unit in memory: one of weight 0 where a neuron has none."""
-    rows = [np.zeros(0, np.int64), *(connection.reads.matrix.row_of for connection in unit.connections)]
-    arrived = np.concatenate(rows)
-    return int(arrived.size + unit.size - np.unique(arrived).size)
 
 
 def _weight_bits(unit: Unit) -> int:

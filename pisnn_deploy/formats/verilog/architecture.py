@@ -32,6 +32,8 @@ class Architecture:
         edge that ends a step; else it waits until the step is over.
     most_neurons : int
         Most neurons of a graph.
+    cycles : callable
+        Clock cycles of a PDE step.
     reason : callable
         Why the structure of a graph does not suit this layout; empty if it does.
     """
@@ -42,6 +44,7 @@ class Architecture:
     seen: Callable[[Hardware], Iterator[tuple[str, str]]]
     is_early: bool
     most_neurons: int
+    cycles: Callable[[Hardware], int]
     reason: Callable[[Hardware], str] = _takes_all
 
     def refuses(self, hardware: Hardware) -> str:

@@ -120,4 +120,4 @@ def _seen(hardware: Hardware) -> Iterator[tuple[str, str]]:
         yield f"n = 0; n < {array.size}", f"dut.{array.name}{'_next' * (array in hardware.kept)}[n]"
 
 
-PARALLEL = Architecture("parallel", top, _no_tables, _seen, True, 4096)
+PARALLEL = Architecture("parallel", top, _no_tables, _seen, True, 4096, lambda _: 1)

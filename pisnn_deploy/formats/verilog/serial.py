@@ -21,6 +21,8 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.programs.interval import hull
 
 SYNAPSES = "synapses.hex"
+_STAGES = 3
+"""Cycles between the last synapse of a unit and the first one of the next."""
 
 
 def top(hardware: Hardware) -> Iterator[str]:
@@ -295,4 +297,16 @@ def _seen(hardware: Hardware) -> Iterator[tuple[str, str]]:
         yield f"n = 0; n < {array.size}", f"dut.{array.name}[n]"
 
 
-SERIAL = Architecture("serial", top, tables, _seen, False, 1 << 20)
+def cycles(hardware: Hardware) -> int:
+    """Clock cycles of a PDE step."""
+    return sum(map(synapses_of, hardware.units)) + _STAGES * len(hardware.units) + 1  # one starts the step
+
+
+def synapses_of(unit: Unit) -> int:
+    """Synapses of a unit in memory: one of weight 0 where a neuron has none."""
+    rows = [np.zeros(0, np.int64), *(connection.reads.matrix.row_of for connection in unit.connections)]
+    arrived = np.concatenate(rows)
+    return int(arrived.size + unit.size - np.unique(arrived).size)
+
+
+SERIAL = Architecture("serial", top, tables, _seen, False, 1 << 20, cycles)

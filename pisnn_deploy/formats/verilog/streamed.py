@@ -306,4 +306,4 @@ def _seen(hardware: Hardware) -> Iterator[tuple[str, str]]:
     return Schedule(hardware).seen()
 
 
-STREAMED = Architecture("streamed", top, tables, _seen, False, 1 << 20, refused)
+STREAMED = Architecture("streamed", top, tables, _seen, False, 1 << 20, cycles, refused)
