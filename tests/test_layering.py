@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "verify",
     },
     "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target"},
+    "live": {"audit", "core", "faults", "graph", "mesh", "report", "runs"},
     "campaign": {
         "audit",
         "core",
