@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.formats.c.boundary import Sides, sides_of
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.formats.c.plan import plan
 from pisnn_deploy.graph.annotations import Bound
 from pisnn_deploy.graph.columns import incidence_of
@@ -19,7 +19,7 @@ from pisnn_deploy.programs.interval import Interval, hull
 
 SIDES = 6
 """Number of inputs for sides of a process: two for each axis."""
-NO_SIDES = Sides("", Interval(0, 0), ())
+NO_SIDES = Sides()
 
 
 def steered(graph: IntegerGraph, names: Sequence[str]) -> tuple[IntegerGraph, Sides]:
@@ -49,12 +49,10 @@ def steered(graph: IntegerGraph, names: Sequence[str]) -> tuple[IntegerGraph, Si
         return graph, NO_SIDES
     # A payload has as many lines as the artifact's own values need.
     refuse(graph, f"sides {', '.join(names)}", (BINARY,), "compile it for a target with graded spikes")
-    settable = sides_of(graph)
-    if not settable.sides:
-        raise UsageError(
-            f"sides {', '.join(names)}: {graph.spec.name} has no sides that can be set; these are Dirichlet sides with "
-            "one value, of a flux network on a grid without a limiter"
-        )
+    settable = plan(graph).sides
+    if not settable.population:
+        why = settable.why or "in Lava, their values must be in the biases of one population and in nothing else"
+        raise UsageError(f"sides {', '.join(names)}: {graph.spec.name} has no sides that can be set: {why}")
     by_name = {side.name: side for side in settable.sides}
     for number, name in enumerate(names):
         if name not in by_name:
@@ -117,13 +115,13 @@ class Steering:
 
     def __init__(self, sides: Sides, bias: Integers) -> None:
         self._sides = sides
-        self._values = [side.value for side in sides.sides]
+        self._levels = [side.value for side in sides.sides]
         self.bias = bias.astype(np.int64)
 
     @property
     def count(self) -> int:
         """Number of sides."""
-        return len(self._values)
+        return len(self._levels)
 
     def name(self, number: int) -> str:
         """Name of a side."""
@@ -155,5 +153,6 @@ class Steering:
                 f"{where} is outside its proved range, {values.lower} to {values.upper} quanta; send a value within "
                 "it, or compile with a wider `range`"
             )
-        self.bias[side.neurons] += side.weights * (int(value) - self._values[number])
-        self._values[number] = int(value)
+        (effect,), level = side.effects, self._sides.level(int(value))
+        self.bias[effect.neurons] += effect.weights * (level - self._levels[number])
+        self._levels[number] = level

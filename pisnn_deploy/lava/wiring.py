@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.formats.c.boundary import Sides
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.lava.processes.clif.process import CLIF, inlet, is_within, outlet

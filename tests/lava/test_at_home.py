@@ -339,7 +339,7 @@ def test_wrong_use_is_refused(made: Callable[[IntegerGraph], object], message: s
 
 def test_what_has_no_sides_or_only_lavas_processes_says_so() -> None:
     with pytest.raises(
-        UsageError, match=r"^sides left: heat1d has no sides that can be set; these are Dirichlet sides "
+        UsageError, match=r"^sides left: heat1d has no sides that can be set: it has none with a value$"
     ):
         CLIFNetwork(artifact(compiled(cells=8)), 2, sides=["left"])
     message = r"^sides left: cannot handle a graph with binary spikes; compile it for a target with graded spikes$"

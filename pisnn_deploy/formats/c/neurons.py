@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pisnn_deploy.core.rows import Rows
-from pisnn_deploy.formats.c.boundary import BIAS, Sides
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.formats.c.nests import Nest, layout
 from pisnn_deploy.formats.c.plan import Array, Holders, Neurons, Plan, joint
 from pisnn_deploy.formats.c.types import KEYWORDS, WORD, Reads, literal, type_of, type_of_values
@@ -69,8 +69,8 @@ def _program_tables(neurons: Neurons, sides: Sides) -> Iterator[tuple[str, list[
             yield name, [*array_of_values(name, np.array(table.entries, np.int64)), last]
     for parameter, values in neurons.population.parameters.items():
         name = f"{neurons.tables}_{parameter}"
-        if parameter == BIAS and neurons.population.name == sides.population:
-            ends = sides.biases(neurons.population.name, values)
+        if sides.changes(neurons.population.name, parameter):
+            ends = sides.range_of(neurons.population.name, parameter, values)
             yield name, [*array_of_values(name, values, f"static {type_of(ends)}")]
         elif parameter in needed and not _is_constant(values):
             yield name, [*array_of_values(name, values)]
@@ -132,7 +132,7 @@ def _inputs(neurons: Neurons, sides: Sides) -> dict[str, str]:
     inputs = {state: f"{array.name}[n]" for state, array in neurons.states.items()}
     for name, values in neurons.population.parameters.items():
         constant = literal(int(values[0])) if values.size else "0"
-        is_set = name == BIAS and neurons.population.name == sides.population
+        is_set = sides.changes(neurons.population.name, name)
         inputs[name] = constant if _is_constant(values) and not is_set else f"{neurons.tables}_{name}[n]"
     return inputs
 

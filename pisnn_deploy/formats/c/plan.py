@@ -10,13 +10,18 @@ import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import Rows
-from pisnn_deploy.formats.c.boundary import BIAS, Sides, sides_of
+from pisnn_deploy.formats.c.boundary import sides_of
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.formats.c.types import Reads, Widths, identifiers, known_bounds, sent_name, type_of, widths
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.maps import weights_of_port
 from pisnn_deploy.graph.populations import Asking, Population
 from pisnn_deploy.programs.interval import Interval, hull
+from pisnn_deploy.programs.limiter import ASKED_BITS
+
+ASKED = ("leaving", "coming")
+"""Ports of cells that hear requests."""
 
 
 @dataclass(frozen=True)
@@ -177,19 +182,40 @@ def plan(graph: IntegerGraph) -> Plan:
     UsageError
         Channels ask before they fire, and what they hear has no declared bound.
     """
-    asking = [f"{name} asks" for name in graph.order.asking]
-    names = identifiers((*(population.name for population in graph.populations), *asking))
     sides = sides_of(graph)
+    made = _plan(graph, sides)
+    if sides.sides and not _can_answer(made):
+        why = f"for some of their values faces may ask more than 2^{ASKED_BITS} quanta of a cell"
+        made = _plan(graph, Sides(why=why))
+    return made
+
+
+def _plan(graph: IntegerGraph, sides: Sides) -> Plan:
+    asks = [f"{name} asks" for name in graph.order.asking]
+    names = identifiers((*(population.name for population in graph.populations), *asks))
     known = known_bounds(graph)
     if sides.sides:
         # Other bounds were proved for the values of the artifact; they follow from these for all.
-        known = {key: bound for key, bound in known.items() if key[1] in ("mass", "ledger")}
+        kept = {*sides.upstream, *graph.holders}
+        heard = {
+            (name, graph.population(name).quantity(port))
+            for name, asking in graph.order.asking.items()
+            for port in {*graph.population(name).program.ports}.difference(asking.part.program.ports)
+        }
+        known = {key: bound for key, bound in known.items() if (key[0] in kept and key[1] != "payload") or key in heard}
     reads = {population.name: tuple(_reads(graph, population)) for population in graph.populations}
     holders = tuple(_holders(graph, field, names[field.holder], reads, known) for field in graph.fields)
     sent = {sent_name(part.field.holder, 0): part.cells.bounds for part in holders}
     neurons = _Listed(graph, names, sides, known, reads, sent).all()
     numbers = {population.name: number for number, population in enumerate(graph.populations)}
     return Plan(graph, holders, tuple(neurons), numbers, sides)
+
+
+def _can_answer(parts: Plan) -> bool:
+    """Whether all sums of requests are so small that cells have answers, from which what channels hear is bounded."""
+    answers = [neurons for neurons in parts.neurons if neurons.population.name in parts.graph.order.answers]
+    sums = [neurons.widths.sums.get(port) for neurons in answers for port in ASKED]
+    return all(interval is None or interval.upper <= 1 << ASKED_BITS for interval in sums)
 
 
 @dataclass(frozen=True)
@@ -256,8 +282,7 @@ class _Listed:
 
     def _limits(self, population: Population, reads: tuple[Reads, ...]) -> Widths:
         biases = {
-            name: self.sides.biases(population.name, values) if name == BIAS else hull(_ends(values))
-            for name, values in population.parameters.items()
+            name: self.sides.range_of(population.name, name, values) for name, values in population.parameters.items()
         }
         return widths(population, reads, self.known, self.sent, biases)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.c.audit import audit, audit_arrays, sums, total_count
-from pisnn_deploy.formats.c.boundary import BIAS
 from pisnn_deploy.formats.c.neurons import INDENT, array_of_values, holders, population, program_tables
 from pisnn_deploy.formats.c.plan import Array, Plan
+from pisnn_deploy.formats.c.setter import declared_sides, in_place_of_sent, set_boundary, values_of_sides
 from pisnn_deploy.formats.c.texts import CMAKE, HEADER, MAIN, MAKE, PREAMBLE, VIOLATED
-from pisnn_deploy.formats.c.types import identifiers, literal, type_of
 from pisnn_deploy.formats.trace import traced
-from pisnn_deploy.graph.integer import Integers
 
 LARGEST_TABLE = 1 << 22
 """Most holders and channels of a graph."""
@@ -76,7 +72,7 @@ def _fields(parts: Plan) -> Iterator[str]:
             yield f"extern {part.ledgers.type} pisnn_{part.ledgers.name}[PISNN_{upper}_RESERVOIRS];"
         yield ""
     yield f"/* One PDE step, in units of the model's time. */\n#define PISNN_TIME_STEP {parts.graph.time_step!r}"
-    yield from _declared_sides(parts)
+    yield from declared_sides(parts)
 
 
 def source(parts: Plan, about: str = "") -> str:
@@ -99,9 +95,10 @@ def source(parts: Plan, about: str = "") -> str:
         lines += population(parts, neurons)
     lines += ["#if PISNN_AUDIT", VIOLATED, *sums(parts), *audit(parts), "#endif", ""]
     lines += _starts(parts)
+    lines += values_of_sides(parts)
     lines += _begin(parts)
     lines += _step(parts)
-    lines += _set_boundary(parts)
+    lines += set_boundary(parts)
     lines += _hash(parts)
     return "\n".join(lines) + "\n"
 
@@ -136,7 +133,7 @@ def _begin(parts: Plan) -> Iterator[str]:
     late = [neurons for neurons in parts.neurons if neurons.population.is_late]
     if late:
         yield f"{INDENT}/* Currents that act one step late start with those of these masses. */"
-        yield from (f"{INDENT}{neurons.name}_run();" for neurons in parts.neurons)
+        yield from _runs(parts)
         for neurons in parts.neurons:
             kept = neurons.population.hearing_states if neurons in late else ()
             for state, array in neurons.states.items():
@@ -156,6 +153,13 @@ def _cleared(array: Array) -> Iterator[str]:
     yield f"{INDENT}}}"
 
 
+def _runs(parts: Plan) -> Iterator[str]:
+    """Calls that run the populations that hold no mass; values that were set take the place of what is sent."""
+    for neurons in parts.neurons:
+        yield f"{INDENT}{neurons.name}_run();"
+        yield from in_place_of_sent(parts, neurons)
+
+
 def _step(parts: Plan) -> Iterator[str]:
     copies = [pair for neurons in parts.neurons for pair in neurons.heard.values()]
     yield "void pisnn_step(void)"
@@ -165,72 +169,12 @@ def _step(parts: Plan) -> Iterator[str]:
         yield f"{INDENT}for (n = 0; n < {state.size}; n++) {{"
         yield f"{INDENT * 2}{copy.name}[n] = {state.name}[n];"
         yield f"{INDENT}}}"
-    yield from (f"{INDENT}{neurons.name}_run();" for neurons in parts.neurons)
+    yield from _runs(parts)
     for part in parts.holders:
         yield from (f"{INDENT}{array.name}_run();" for array, _ in part.parts if array.size)
     yield f"{INDENT}pisnn_steps++;"
     yield "}"
     yield ""
-
-
-def _declared_sides(parts: Plan) -> Iterator[str]:
-    """Declarations of the sides that can be set."""
-    if parts.sides.sides:
-        low, high = parts.sides.values.lower, parts.sides.values.upper
-        yield ""
-        yield f"/* Sides whose value may change while the program runs, from {low} to {high} quanta. */"
-        yield f"enum pisnn_side {{ {', '.join(_side_name(side.name) for side in parts.sides.sides)} }};"
-        yield f"#define PISNN_SMALLEST_BOUNDARY {literal(low)}"
-        yield f"#define PISNN_LARGEST_BOUNDARY {literal(high)}"
-        yield "/* Set the value of a side; returns 0, or 1 if it is out of range, which changes nothing. */"
-        yield "int pisnn_set_boundary(unsigned side, int32_t quanta);"
-
-
-def _side_name(name: str) -> str:
-    return f"PISNN_{identifiers([name])[name].upper()}"
-
-
-def _set_boundary(parts: Plan) -> Iterator[str]:
-    """Function that sets the value of a side, which is linear in the biases of neurons that see it."""
-    sides = parts.sides
-    if not sides.sides:
-        return
-    bias = next(f"{n.name}_bias" for n in parts.neurons if n.population.name == sides.population)
-    kind = type_of(sides.biases(sides.population, _biases(parts)))
-    for number, side in enumerate(sides.sides):
-        yield from array_of_values(f"pisnn_side_{number}_neurons", side.neurons)
-        yield from array_of_values(f"pisnn_side_{number}_weights", side.weights)
-    values = np.array([side.value for side in sides.sides], np.int64)
-    yield from array_of_values("pisnn_side_values", values, "static int32_t")
-    yield ""
-    yield "int pisnn_set_boundary(unsigned side, int32_t quanta)"
-    yield "{"
-    yield f"{INDENT}pisnn_index n;"
-    yield f"{INDENT}int32_t change;"
-    low, high = literal(sides.values.lower), literal(sides.values.upper)
-    yield f"{INDENT}if (side >= {len(sides.sides)} || quanta < {low} || quanta > {high}) {{"
-    yield f"{INDENT * 2}return 1;"
-    yield f"{INDENT}}}"
-    yield f"{INDENT}change = quanta - pisnn_side_values[side];"
-    yield f"{INDENT}pisnn_side_values[side] = quanta;"
-    yield f"{INDENT}switch (side) {{"
-    for number, side in enumerate(sides.sides):
-        at = f"{bias}[pisnn_side_{number}_neurons[n]]"
-        yield f"{INDENT}case {_side_name(side.name)}:"
-        yield f"{INDENT * 2}for (n = 0; n < {side.neurons.size}; n++) {{"
-        yield f"{INDENT * 3}{at} = ({kind})({at} + ({kind})pisnn_side_{number}_weights[n] * change);"
-        yield f"{INDENT * 2}}}"
-        yield f"{INDENT * 2}break;"
-    yield f"{INDENT}default:"
-    yield f"{INDENT * 2}break;"
-    yield f"{INDENT}}}"
-    yield f"{INDENT}return 0;"
-    yield "}"
-    yield ""
-
-
-def _biases(parts: Plan) -> Integers:
-    return parts.graph.population(parts.sides.population).parameters[BIAS]
 
 
 def hashed(part: Plan) -> Iterator[Array]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from pisnn_deploy.formats.c.boundary import Sides
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import Line, lines_of, stored_synapses
 from pisnn_deploy.lava.start import Start

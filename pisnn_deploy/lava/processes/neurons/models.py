@@ -14,7 +14,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.formats.c.boundary import BIAS, Sides
+from pisnn_deploy.formats.c.effects import BIAS, Sides
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.phases import step_and_phase

@@ -8,7 +8,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from pisnn_deploy.formats.c.boundary import Sides
+from pisnn_deploy.formats.c.effects import Sides
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import OUTPUTS, PORTS, plan_of
