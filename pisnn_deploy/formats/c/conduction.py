@@ -63,10 +63,10 @@ def conduction(graph: IntegerGraph) -> Conduction | str:
     lowest = -(_number(graph, levels, bits) >> shift) if levels else 0
     flow = Conduction(conductance, shift, levels, None)
     shown = graph.sole_field.reservoirs >> shift
-    number = np.zeros(mesh.faces, np.int64)
+    drive = np.zeros(mesh.faces, np.int64)
     for value in np.unique(shown).tolist():
-        number += flow.weights_of(mesh, np.flatnonzero(shown == value)) * (value - lowest)
-    parts = split(number, len(digits), of_digits[0] if of_digits else 1)
+        drive += flow.weights_of(mesh, np.flatnonzero(shown == value)) * (value - lowest)
+    parts = split(drive, len(digits), of_digits[0] if of_digits else 1)
     raised = [graph.population(name).parameters[BIAS] - part for name, part in zip(digits, parts, strict=True)]
     if len(set(of_digits)) > 1 or any((each != each[:1]).any() for each in raised):
         return "its biases are not those of its sides"

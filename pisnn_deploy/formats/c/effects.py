@@ -154,7 +154,7 @@ class Sides:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all that can be set."""
-        return tuple(side.name for side in (*self.sides, *self.signals))
+        return (*(side.name for side in self.sides), *(signal.name for signal in self.signals))
 
     @property
     def population(self) -> str:
