@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from pisnn_deploy.cli.console import Row
+from pisnn_deploy.fields.dataset import has_units
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
@@ -35,7 +36,8 @@ def result_rows(
     rows: list[Row] = [
         ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
-        ("time", f"{result['time']:.6g}, in PDE steps of {result['time_step']:.6g}"),
+        ("time", f"{result['time']:.6g}{_seconds(graph)}, in PDE steps of {result['time_step']:.6g}{_seconds(graph)}"),
+        *_steady(result),
         *_balances(run),
         *_ledgers(graph, run),
         ("violations", _violations(result)),
@@ -58,6 +60,7 @@ def result_rows(
         text = error_text(error["relative_l2"], error["reference_error"])
         known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
         rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
+    rows += _reference(graph, result)
     if "against" in result:
         comparison = result["against"]
         text = f"all {comparison['equal_integers']} integers of {comparison['steps']} PDE steps are equal"
@@ -68,6 +71,37 @@ def result_rows(
         rows.append((f"against {comparison['backend']}", text))
     rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
     return rows
+
+
+def _seconds(graph: IntegerGraph) -> str:
+    return " s" if has_units(graph) else ""
+
+
+def _steady(result: Mapping[str, Any]) -> Iterator[Row]:
+    steady = result.get("steady")
+    if steady is not None:
+        yield "steady", f"no cell changes by more than {steady['rate']:.2e} per unit of time"
+
+
+def _reference(graph: IntegerGraph, result: Mapping[str, Any]) -> Iterator[Row]:
+    """Errors against the user's reference: at the last time, and where they are largest."""
+    compared = result.get("reference")
+    if compared is None:
+        return
+    times = compared["times"]
+    if not times:
+        yield "reference", f"{compared['file']} has no time that the run reached"
+    for name, figures in compared["fields"].items() if times else ():
+        of = f" of {name}" if len(graph.fields) > 1 else ""
+        errors = figures["relative_l2"]
+        kind, errors = ("largest difference", figures["largest"]) if None in errors else ("relative L2 error", errors)
+        worst = max(range(len(errors)), key=errors.__getitem__)
+        text = f"{errors[-1]:.2e} at time {times[-1]:.6g}"
+        if len(times) > 1:
+            text += f"; largest {errors[worst]:.2e} at time {times[worst]:.6g}, of {len(times)} times"
+        yield f"reference{of}", f"{kind} {text}"
+    if compared["later_times"]:
+        yield "reference", f"{compared['later_times']} later times were not reached"
 
 
 def _balances(run: Run) -> Iterator[Row]:

@@ -49,9 +49,23 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
 )
 @click.option(
     "--time",
-    type=float,
     metavar="T",
-    help="Physical time to reach, instead of --steps: the run ends with the first PDE step at or after it.",
+    help="Physical time to reach, instead of --steps: the run ends with the first PDE step at or after it. With a unit "
+    "(2.5s, 3ms) where a law states units.",
+)
+@click.option(
+    "--until-steady",
+    type=click.FloatRange(0, min_open=True),
+    metavar="TOLERANCE",
+    help="End with the first PDE step in which no cell changes by TOLERANCE per unit of time; --steps or --time limit "
+    "it (default: a million PDE steps).",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Compare with a trajectory (.npz, .nc, .zarr) at each of its times, or with one field (.npy, .csv, .vti, "
+    ".vtu) at the end.",
 )
 @click.option("--domains", hidden=True)
 @click.option("--scheduler", hidden=True)
@@ -144,6 +158,8 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png --report run.html
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --time 2.5
+      pisnn-deploy simulate heat.pisnn --until-steady 1e-4
+      pisnn-deploy simulate heat.pisnn --reference solution.nc
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --initial "1 + 0.5*cos(2*pi*x)" --save run.nc
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
@@ -167,7 +183,7 @@ def command(
         raise UsageError(f"--{'scheduler' if domains is None else 'domains'}: {_BY_MPI}")
     request = simulate_request(initial=initial, everything=page is not None, **options)
     save = request.trace.path
-    check_outputs([save, plot, raster, page], [artifact, initial])
+    check_outputs([save, plot, raster, page], [artifact, initial, options["reference"]])
     for option, file in (("--plot", plot), ("--raster", raster)):
         if file is not None:
             require(option, "matplotlib")
@@ -186,7 +202,7 @@ def command(
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
 
-        draw_run(plot, graph, run, simulation.reference)
+        draw_run(plot, graph, run, *simulation.drawn_reference)
     if raster is not None:
         from pisnn_deploy.report.raster import draw_raster
 

@@ -148,17 +148,17 @@ class CompiledArtifact:
         steps : int, optional
             Number of PDE steps (default: to the problem's final time).
         initial : str, path, array of the mesh's shape or mapping of such arrays, optional
-            Name of an initial condition, a ``.npy`` file, or cell averages in physical units (default: the problem's
-            own initial condition). Several fields are a mapping by their names, or an array or file with one axis more
-            before those of the mesh.
+            Name of an initial condition, an expression such as ``1 + 0.5*cos(2*pi*x)``, a file of a field, or
+            cell averages in physical units (default: the problem's own initial condition). Several fields are a mapping
+            by their names, or an array or ``.npy`` file with one axis more before those of the mesh.
         strict : bool
             Whether to fail if the run is violated or implausible, or its plausibility cannot be judged.
         progress : callable, optional
             Called regularly with the number of completed PDE steps.
         **options
             The options of ``pisnn-deploy simulate``, documented as fields of `SimulateRequest` and its groups `Length`,
-            `Injection` and `SavedTrace`: backend, against; every, everything, timeout; faults, recover; save, resume,
-            record_every.
+            `Injection` and `SavedTrace`: backend, against, reference; time, until_steady, every, everything, timeout;
+            faults, recover; save, resume, record_every.
 
         Returns
         -------

@@ -19,7 +19,7 @@ from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.mesh_cases import MeshCase, mesh_case
 from pisnn_deploy.project.own_problem import MOST_STEPS, steps_to_horizon
 from pisnn_deploy.project.request import CompileRequest
-from pisnn_deploy.project.simulation import initial_mass
+from pisnn_deploy.project.starting import initial_mass
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 
 BACKEND = "fast"

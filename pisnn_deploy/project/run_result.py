@@ -64,6 +64,10 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
     if faults:
         result["faults"] = [asdict(outcome) for outcome in outcomes(graph, faults, run.detections)]
         result["healed"] = sum(detection.healed for detection in run.detections)
+    if simulation.steady is not None:
+        result["steady"] = asdict(simulation.steady)
+    if simulation.reference_errors is not None:
+        result["reference"] = simulation.reference_errors.to_dict()
     if simulation.comparison is not None:
         result["against"] = _comparison(simulation)
     return result

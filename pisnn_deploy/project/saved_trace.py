@@ -37,6 +37,7 @@ def trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
         }
     return {
         "step": trace.step,
+        "time": np.asarray(trace.step * graph.time_step, np.float64),
         "mass": trace.mass.reshape(-1, *graph.shape),
         "ledger": trace.ledger,
         "transported": trace.transported,

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault, parse_fault
 from pisnn_deploy.fields.formats import is_field_file
+from pisnn_deploy.project.durations import Duration, parse_duration
 from pisnn_deploy.project.keywords import FileName, request_of
 from pisnn_deploy.project.own_problem import MOST_STEPS
 from pisnn_deploy.runs.registry import usual_backend
@@ -31,12 +32,14 @@ class SimulateKeywords(TypedDict, total=False):
     """Keywords of a run besides start and length: the options of ``simulate`` by name."""
 
     backend: str | None
-    time: float | None
+    time: float | str | None
+    until_steady: float | None
     every: int | None
     timeout: float
     everything: bool
     probe: str | tuple[str, ...] | list[str]
     against: str | None
+    reference: FileName | None
     faults: tuple[str, ...] | list[str]
     recover: bool
     save: FileName | None
@@ -57,8 +60,13 @@ class Length:
     ----------
     steps : int or None
         Number of PDE steps (default: to the problem's final time).
-    time : float or None
-        Physical time to reach, in the unit of the model: the run ends with the first PDE step at or after it.
+    time : float, str or None
+        Physical time to reach, in the unit of the model, or as text with a unit, such as ``2.5s``, where a law states
+        units: the run ends with the first PDE step at or after it.
+    until_steady : float or None
+        End with the first PDE step in which no cell changes by this much per unit of time: the largest
+        ``|u_after - u_before| / time_step`` over all cells and fields is smaller. `steps` or `time` limit the search,
+        else a million PDE steps. It is a run of its own on ``fast``, which the run proper repeats.
     initial : str, Path, float64 array of the mesh's shape, mapping of str to such arrays or to str, or None
         A named initial condition, an expression of the place, a file of a field, cell averages, or arrays or
         expressions by field; the problem's own if None. Arrays and .npy files of several fields have one axis more,
@@ -75,7 +83,8 @@ class Length:
     """
 
     steps: int | None = None
-    time: float | None = None
+    time: float | str | None = None
+    until_steady: float | None = None
     initial: Start = None
     every: int | None = None
     everything: bool = False
@@ -86,6 +95,17 @@ class Length:
     def probe_texts(self) -> tuple[str, ...]:
         """Each probe."""
         return (self.probe,) if isinstance(self.probe, str) else tuple(self.probe)
+
+    @property
+    def duration(self) -> Duration | None:
+        """The time to reach.
+
+        Raises
+        ------
+        UsageError
+            It is no time.
+        """
+        return None if self.time is None else parse_duration(self.time)
 
     def __post_init__(self) -> None:
         for text in self.probe_texts:
@@ -99,8 +119,9 @@ class Length:
             raise UsageError(f"`steps` {self.steps}: expected 0 to {MOST_STEPS}")
         if self.time is not None and self.steps is not None:
             raise UsageError("`time`: excludes `steps`; give one of them")
-        if self.time is not None and not (math.isfinite(self.time) and self.time >= 0):
-            raise UsageError(f"`time` {self.time}: expected a finite number, at least 0")
+        _ = self.duration
+        if self.until_steady is not None and not (math.isfinite(self.until_steady) and self.until_steady > 0):
+            raise UsageError(f"`until_steady` {self.until_steady}: expected a positive, finite number")
         if self.every is not None and not 1 <= self.every <= MOST_STEPS:
             raise UsageError(f"`every` {self.every}: expected 1 to {MOST_STEPS}")
 
@@ -171,6 +192,8 @@ class SimulateRequest:
         is installed, else ``fast``.
     against : str or None
         Compare every integer of every PDE step with this backend.
+    reference : str, Path or None
+        File of a field or trajectory to compare the run with, see ``docs/how-to/fields.md``.
     length : Length
         Start, number of steps and what to keep.
     injection : Injection
@@ -181,9 +204,15 @@ class SimulateRequest:
 
     backend: str | None = None
     against: str | None = None
+    reference: FileName | None = None
     length: Length = Length()
     injection: Injection = Injection()
     trace: SavedTrace = SavedTrace()
+
+    @property
+    def reference_path(self) -> Path | None:
+        """File of the reference."""
+        return None if self.reference is None else Path(self.reference)
 
     @property
     def runs_on(self) -> str:
@@ -191,7 +220,12 @@ class SimulateRequest:
         return usual_backend()[0] if self.backend is None else self.backend
 
     def __post_init__(self) -> None:
-        others = (("against", self.against), ("resume", self.trace.resume), ("probe", self.length.probe))
+        others = (
+            ("against", self.against),
+            ("resume", self.trace.resume),
+            ("probe", self.length.probe),
+            ("until_steady", self.length.until_steady),
+        )
         for name, value in others:
             if self.injection.faults and value:
                 raise UsageError(f"`faults`: does not go with `{name}`")

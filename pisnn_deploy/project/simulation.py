@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.npy import write_arrays
 from pisnn_deploy.core.optional import is_installed
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
-from pisnn_deploy.fields.expressions import averages_of
-from pisnn_deploy.fields.formats import TRACE, format_to_write, read_start
+from pisnn_deploy.fields.formats import TRACE, format_to_write
 from pisnn_deploy.fields.image import scale_text
 from pisnn_deploy.fields.snapshots import Snapshots
 from pisnn_deploy.graph import IntegerGraph
@@ -30,17 +29,24 @@ from pisnn_deploy.project.law_solution import exact_solution_of_law, law_solutio
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import (
-    admitted_mass,
     exact_solution,
-    is_name,
-    named_start,
     reference_of,
     relative_reference_error,
     steps_to_horizon,
     steps_to_time,
 )
 from pisnn_deploy.project.saved_trace import trace_arrays
-from pisnn_deploy.project.simulate_request import SimulateRequest, Start
+from pisnn_deploy.project.simulate_request import Length, SimulateRequest
+from pisnn_deploy.project.starting import initial_mass
+from pisnn_deploy.project.steady import MOST_STEPS, Steady, steady_step
+from pisnn_deploy.project.user_reference import (
+    ReferenceErrors,
+    UserReference,
+    largest_interval,
+    read_reference,
+    reference_errors,
+    require_kept,
+)
 from pisnn_deploy.runs import Run, RunOptions, run_graph, usual_backend
 from pisnn_deploy.runs.comparison import Comparison, compare
 from pisnn_deploy.runs.fast import SlowRunWarning
@@ -88,6 +94,10 @@ class Simulation:
         Name of the initial condition; empty for the problem's own, None for a field of the user's.
     comparison : Comparison or None
         Comparison with another backend.
+    steady : Steady or None
+        Where the run is steady, if it was to run until then.
+    user_reference : UserReference or None
+        Reference of the user's.
     """
 
     source: Source
@@ -95,6 +105,8 @@ class Simulation:
     request: SimulateRequest
     start: str | None
     comparison: Comparison | None = None
+    steady: Steady | None = None
+    user_reference: UserReference | None = None
 
     @property
     def graph(self) -> IntegerGraph:
@@ -130,6 +142,21 @@ class Simulation:
             fields = self.graph.fields
             return None if exact is None else np.concatenate([exact.fields[f.name].reshape(-1) for f in fields])
         return reference_of(self.graph, int(steps[-1]), self.start or None)
+
+    @cached_property
+    def reference_errors(self) -> ReferenceErrors | None:
+        """Errors against the reference of the user's; None without one."""
+        if self.user_reference is None:
+            return None
+        return reference_errors(self.user_reference, self.graph, self.run.trace)
+
+    @property
+    def drawn_reference(self) -> tuple[NDArray[np.float64] | None, str]:
+        """Field at the last kept step that pictures compare with, and its name: the user's if there is one."""
+        steps = self.run.trace.step
+        if self.user_reference is None or not steps.size:
+            return self.reference, "exact"
+        return self.user_reference.at(int(steps[-1]), int(steps[-1])), "reference"
 
     @property
     def reference_error(self) -> float | None:
@@ -181,9 +208,12 @@ def simulate(
     """
     if ranks is not None:
         request = _on_ranks(request, ranks)
+        if request.length.until_steady is not None:
+            raise UsageError("`until_steady`: does not run on several ranks; find the step in one process")
     backend = request.runs_on
     graph, length, save = source.graph, request.length, request.trace.path
-    check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
+    starting = length.initial if isinstance(length.initial, Path) else None
+    check_outputs([save], [starting, request.reference_path])
     if save is not None:
         format_to_write(save, graph)
         require_regular(save)  # a trace is an archive with a recording next to it
@@ -192,7 +222,10 @@ def simulate(
     if isinstance(length.initial, Path) and length.initial.suffix == ".png":
         listener.say(f"{length.initial}: {scale_text(graph)}")
     mass, name = initial_mass(graph, length.initial)
-    options = _options(graph, request, ranks)
+    reference = None if request.reference_path is None else read_reference(request.reference_path, graph)
+    steady = _steady(graph, mass, request, listener)
+    steps = _steps(graph, length, reference) if steady is None else steady.step
+    options = _options(graph, request, steps, reference, ranks)
     with ExitStack() as stack:
         if request.backend is None:
             stack.enter_context(_usual_backend(listener))
@@ -206,7 +239,7 @@ def simulate(
             _save(save, source, run)
             if not options.faults:
                 discard(_recording_of(save))
-    return Simulation(source, run, request, name, compared)
+    return Simulation(source, run, request, name, compared, steady, reference)
 
 
 def _save(save: Path, source: Source, run: Run) -> None:
@@ -240,49 +273,34 @@ def _usual_backend(listener: Listener) -> Iterator[None]:
         yield
 
 
-def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64], str | None]:
-    """Masses at the start, int64 [cells], and the name of the initial condition, see `Simulation.start`."""
-    if initial is None:
-        return admitted_mass(graph, graph.values(graph.initial), "the problem's own start"), ""
-    if isinstance(initial, str):
-        if is_name(graph, initial):
-            return admitted_mass(graph, named_start(graph, initial), initial), initial
-        return admitted_mass(graph, averages_of(graph, initial), f"`initial` {initial}"), None
-    if isinstance(initial, Path):
-        return admitted_mass(graph, read_start(initial, graph), str(initial)), None
-    if isinstance(initial, Mapping) and initial and all(isinstance(text, str) for text in initial.values()):
-        return admitted_mass(
-            graph, averages_of(graph, {name: str(text) for name, text in initial.items()}), "`initial`"
-        ), None
-    return admitted_mass(graph, _cell_averages(graph, initial), "initial"), None
+def _steps(graph: IntegerGraph, length: Length, reference: UserReference | None) -> int:
+    """PDE steps as asked for, or to the last time of a reference, or to the problem's final time."""
+    if length.steps is not None:
+        return length.steps
+    if length.duration is not None:
+        return steps_to_time(graph, length.duration.of(graph))
+    last = None if reference is None else reference.last_step
+    return steps_to_horizon(graph) if last is None else last
 
 
-def _cell_averages(graph: IntegerGraph, initial: ArrayLike | Mapping[str, ArrayLike]) -> NDArray[np.float64]:
-    averages: Any = initial
-    if isinstance(initial, Mapping):
-        names = [field.name for field in graph.fields]
-        if sorted(initial) != sorted(names):
-            raise UsageError(f"`initial`: has the fields {', '.join(map(str, initial))}, the graph {', '.join(names)}")
-        averages = [initial[name] for name in names] if len(names) > 1 else initial[names[0]]
-    try:
-        values = np.asarray(averages, np.float64)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"`initial`: not an array of numbers ({error})") from error
-    if values.shape != graph.shape:
-        owner = "the mesh has" if len(graph.fields) == 1 else "the fields have"
-        raise UsageError(f"`initial`: has shape {values.shape}, {owner} {graph.shape}")
-    bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
-    if bad.size:
-        raise UsageError(f"`initial`: cell {int(bad[0]) % graph.mesh.cells} is not finite")
-    return values.reshape(-1)
+def _steady(
+    graph: IntegerGraph, mass: NDArray[np.int64], request: SimulateRequest, listener: Listener
+) -> Steady | None:
+    """Where the run is steady, by a run of its own; None if that is not asked for, or a violation stops it."""
+    tolerance = request.length.until_steady
+    if tolerance is None:
+        return None
+    limited = request.length.steps is not None or request.length.duration is not None
+    limit = _steps(graph, request.length, None) if limited else MOST_STEPS
+    with listener.progress(f"{graph.spec.name} until steady", limit) as report:
+        return steady_step(graph, mass, tolerance, limit, report)
 
 
-def _options(graph: IntegerGraph, request: SimulateRequest, ranks: Ranks | None) -> RunOptions:
-    """Options of a run whose rows fit in memory or on disk."""
+def _options(
+    graph: IntegerGraph, request: SimulateRequest, steps: int, reference: UserReference | None, ranks: Ranks | None
+) -> RunOptions:
+    """Options of a run whose rows fit in memory or on disk, with the steps of a reference among them."""
     length, save = request.length, request.trace.path
-    steps = length.steps
-    if steps is None:
-        steps = steps_to_horizon(graph) if length.time is None else steps_to_time(graph, length.time)
     everything = length.everything and save is None  # recordings do not keep them
     probes = probes_of(graph, length.probe_texts)
     bytes_of_row = row_bytes(graph, everything=everything, probes=probes)
@@ -292,6 +310,9 @@ def _options(graph: IntegerGraph, request: SimulateRequest, ranks: Ranks | None)
         most = steps + 1 if probes else most
         rows = max(1, min(most, BYTES_WITHOUT_SAVING // bytes_of_row - 2))
         every = 1 if save is not None and save.suffix in ("", TRACE) else max(1, -(-steps // rows))
+        every = every if reference is None else largest_interval(reference.within(steps), steps, every)
+    elif reference is not None:
+        require_kept(reference, steps, every)
     _require_room(save, steps // every + 2, bytes_of_row)
     faults, recovers = request.injection.parsed, request.injection.recover
     kept = RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers, probes=probes)

@@ -164,6 +164,7 @@ def test_a_trace_keeps_each_kth_step_and_the_last(folder: Path) -> None:
         assert trace["step"].tolist() == [0, 4, 8, 10]
         assert {name: trace[name].dtype.name for name in trace.files} == {
             **dict.fromkeys(("step", "mass", "ledger", "transported", "in_flight"), "int64"),
+            "time": "float64",
             "meta": "uint8",
         }
 

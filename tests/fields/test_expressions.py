@@ -15,7 +15,7 @@ from pisnn_deploy.fields.expressions import averages_of
 from pisnn_deploy.fields.formats import is_field_file
 from pisnn_deploy.graph.places import centres_of
 from pisnn_deploy.project.own_problem import is_name
-from pisnn_deploy.project.simulation import initial_mass
+from pisnn_deploy.project.starting import initial_mass
 
 
 def test_a_wave_is_averaged_over_each_cell() -> None:

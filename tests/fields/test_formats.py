@@ -23,7 +23,8 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import Artifact
 from pisnn_deploy.graph.places import centres_of
 from pisnn_deploy.project.simulate_request import simulate_request
-from pisnn_deploy.project.simulation import Simulation, initial_mass, simulate
+from pisnn_deploy.project.simulation import Simulation, simulate
+from pisnn_deploy.project.starting import initial_mass
 
 DIGEST = "ab" * 32
 
