@@ -27,7 +27,7 @@ from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.laws.flux_network import TrainedFluxes
 from pisnn_deploy.laws.problem import compare, solution
 from pisnn_deploy.laws.spec import LawSpec, read_law
-from pisnn_deploy.project.simulation import initial_mass
+from pisnn_deploy.project.starting import initial_mass
 from pisnn_deploy.project.training import train_to_file
 from pisnn_deploy.project.zoo import recipe_path
 from pisnn_deploy.runs import Run, RunOptions, run_graph

@@ -15,7 +15,7 @@ from pisnn_deploy.live.server import LiveServer, serving
 from pisnn_deploy.live.session import Session
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.simulate_request import simulate_request
-from pisnn_deploy.project.simulation import initial_mass
+from pisnn_deploy.project.starting import initial_mass
 
 
 @click.command("serve", context_settings=HELP)
