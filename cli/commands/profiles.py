@@ -165,15 +165,17 @@ def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quie
 
 
 @command.command("schema", context_settings=HELP)
+@click.option("--boards", is_flag=True, help="Schema of profiles of boards instead of those of chips.")
 @QUIET
-def schema(quiet: bool) -> None:
+def schema(boards: bool, quiet: bool) -> None:
     """Print the JSON Schema of profile files, for completion and checks in editors.
 
     \b
     Examples:
       pisnn-deploy profiles schema > profile.schema.json
+      pisnn-deploy profiles schema --boards > board.schema.json
     """
-    from pisnn_deploy.target.json_schema import json_schema
+    from pisnn_deploy.target.json_schema import board_schema, json_schema
 
     if not quiet:
-        print_json(json_schema())
+        print_json(board_schema() if boards else json_schema())

@@ -172,4 +172,6 @@ def test_text_of_a_file_cannot_break_the_line(folder: Path) -> None:
 
 def test_schema_is_the_published_one() -> None:
     assert call("schema").stdout == (ROOT / "docs" / "reference" / "profile.schema.json").read_text(encoding="utf-8")
+    published = (ROOT / "docs" / "reference" / "board.schema.json").read_text(encoding="utf-8")
+    assert call("schema", "--boards").stdout == published
     assert call("schema", "-q").output == ""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pisnn_deploy.core.plain_yaml import read_mapping
-from pisnn_deploy.target import load_profile, names
+from pisnn_deploy.target import board_names, load_board, load_profile, names
 from pisnn_deploy.target.flaws import problems_of
-from pisnn_deploy.target.json_schema import json_schema
+from pisnn_deploy.target.json_schema import board_schema, json_schema
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "reference" / "profile.schema.json"
@@ -25,8 +25,12 @@ LOIHI1 = load_profile("loihi1").model_dump(mode="json")
 FIGURE = {"value": 3, "confidence": "documented", "source": "s"}
 
 
-def errors(document: object) -> list[str]:
-    return sorted(error.json_path for error in VALIDATOR.iter_errors(document))
+BOARDS = ROOT / "docs" / "reference" / "board.schema.json"
+BOARD_VALIDATOR = Draft202012Validator(board_schema())
+
+
+def errors(document: object, validator: Draft202012Validator = VALIDATOR) -> list[str]:
+    return sorted(error.json_path for error in validator.iter_errors(document))
 
 
 def test_the_published_schema_is_up_to_date() -> None:
@@ -138,3 +142,53 @@ def test_schema_and_loader_agree(section: str, figure: dict[str, Any], data: st.
     # The order of low, value and high is what JSON Schema cannot say.
     only_order = bool(found) and all("must ascend" in problem.problem for problem in found)
     assert (errors(document) == []) == (not found or only_order)
+
+
+def test_the_published_schema_of_boards_is_up_to_date() -> None:
+    """To update it: ``pisnn-deploy profiles schema --boards > docs/reference/board.schema.json``."""
+    assert BOARDS.read_text(encoding="utf-8") == json.dumps(board_schema(), indent=2) + "\n"
+    Draft202012Validator.check_schema(board_schema())
+    assert all(part["description"] for part in board_schema()["$defs"].values())
+    assert all(described(part) in ([], ["target"]) or "$ref" in str(part) for part in board_schema()["$defs"].values())
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_profiles_of_boards_are_valid_and_none_of_a_chip_is(name: str) -> None:
+    whole = load_board(name).model_dump(mode="json")
+    assert errors(read_mapping(ROOT / "hardware_profiles" / "boards" / f"{name}.yaml"), BOARD_VALIDATOR) == []
+    assert errors(whole, BOARD_VALIDATOR) == [] and errors(whole) != []
+    assert errors({"extends": name, "name": "mine"}, BOARD_VALIDATOR) == []
+    assert set(errors(LOIHI1, BOARD_VALIDATOR)) == {"$"}
+
+
+@pytest.mark.parametrize(
+    ("change", "paths"),
+    [
+        (lambda p: p.update(target="abacus"), ["$.target"]),
+        (lambda p: p.update(target="fpga"), ["$", "$.clock", "$.energy"]),
+        (lambda p: p.pop("memory"), ["$"]),
+        (lambda p: p["memory"].pop("ram_bytes"), ["$.memory"]),
+        (lambda p: p["clock"]["hz"].update(value=0), ["$.clock.hz.value"]),
+        (lambda p: p["clock"].update(mhz=FIGURE), ["$.clock"]),
+        (lambda p: p["energy"]["cycle_nj"].pop("source"), ["$.energy.cycle_nj"]),
+        (lambda p: p.update(name="My Board"), ["$.name"]),
+    ],
+)
+def test_a_broken_profile_of_a_board_is_refused(change: Change, paths: list[str]) -> None:
+    broken = load_board("cortex-m0").model_dump(mode="json")
+    change(broken)
+    assert sorted(set(errors(broken, BOARD_VALIDATOR))) == paths
+    assert problems_of(broken, "file")
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        {"extends": "cortex-m0", "clock": {"mhz": FIGURE}, "memory": {}},
+        {"extends": "cortex-m0", "speed": FIGURE},
+        {"extends": "cortex-m0", "target": "fpga", "memory": {}},
+        {"name": "mine"},
+    ],
+)
+def test_a_child_of_a_board_is_as_strict(child: dict[str, object]) -> None:
+    assert errors(child, BOARD_VALIDATOR)
