@@ -270,7 +270,8 @@ class SimulationRun:
         xarray.Dataset
             ``value`` (float64) and ``mass`` (int64) over time and the axes of the mesh, ``ledger`` over time and
             reservoirs, ``transported`` over time and faces. Several fields have a variable each, with the name of the
-            field, and ``NAME_mass`` and ``NAME_ledger``; populations of channels ``transported_NAME``.
+            field, and ``NAME_mass`` and ``NAME_ledger``; populations of channels ``transported_NAME``. Probed neurons
+            have the names of a saved trace, such as ``probe.flux.spikes`` over time and ``probe.flux.neurons``.
 
         Raises
         ------

@@ -38,14 +38,15 @@ def dataset_of(graph: IntegerGraph, run: Run, digest: str = "") -> xarray.Datase
     if digest:
         attributes["artifact"] = digest
     coordinates = _coordinates(graph, run)
+    probes = _probes(run, coordinates)
     if not is_of_one_field(graph):
-        return xarray.Dataset(_variables_of_law(graph, run, coordinates), coordinates, attributes)
+        return xarray.Dataset(_variables_of_law(graph, run, coordinates) | probes, coordinates, attributes)
     attributes |= {
         "quantum": graph.quantum,
         "value_per_quantum": graph.value_per_quantum,
         "resolution": graph.resolution,
     }
-    return xarray.Dataset(_variables(graph, run), coordinates, attributes)
+    return xarray.Dataset(_variables(graph, run) | probes, coordinates, attributes)
 
 
 def _coordinates(graph: IntegerGraph, run: Run) -> dict[str, Any]:
@@ -65,6 +66,18 @@ def _coordinates(graph: IntegerGraph, run: Run) -> dict[str, Any]:
             along = np.moveaxis(centres[:, number].reshape(graph.mesh.shape), number, -1)
             coordinates[name] = (name, along.reshape(-1, along.shape[-1])[0], described)
     return coordinates
+
+
+def _probes(run: Run, coordinates: dict[str, Any]) -> dict[str, Any]:
+    """Variables of the probed neurons; adds their numbers to the coordinates."""
+    variables: dict[str, Any] = {}
+    for probed in run.trace.probes:
+        population = probed.probe.population
+        axis = f"probe.{population}.neurons"
+        coordinates[axis] = (axis, probed.probe.neurons, {"long_name": f"neuron of {population}"})
+        for name, rows in probed.values.items():
+            variables[f"probe.{population}.{name}"] = ("time", axis), rows, QUANTA if name == "mass" else {}
+    return variables
 
 
 def _variables(graph: IntegerGraph, run: Run) -> dict[str, Any]:

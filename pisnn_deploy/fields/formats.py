@@ -27,7 +27,7 @@ from pisnn_deploy.fields.vtk_read import read_vtk
 from pisnn_deploy.fields.vtk_write import frames_beside, require_suffix, write_pvd, write_vtk
 from pisnn_deploy.graph import IntegerGraph
 
-TRACE, ZARR = ".npz", ".zarr"
+TRACE, ZARR, NETCDF = ".npz", ".zarr", ".nc"
 MAGIC = b"\x93NUMPY"
 """Start of an array of numpy."""
 _FILE = re.compile(r".*\.[A-Za-z_]\w*", re.DOTALL)
@@ -96,7 +96,7 @@ FORMATS = {
     ".vti": FieldFormat("the last field of a grid", read_vtk, None, write_vtk),
     ".vtu": FieldFormat("the last field of another mesh", read_vtk, None, write_vtk),
     ".pvd": FieldFormat("all kept steps", None, None, write_pvd),
-    ".nc": FieldFormat("all kept steps", _last_of_dataset, read_dataset, write_netcdf, ("xarray", "h5netcdf")),
+    NETCDF: FieldFormat("all kept steps", _last_of_dataset, read_dataset, write_netcdf, ("xarray", "h5netcdf")),
     ZARR: FieldFormat("all kept steps", _last_of_dataset, read_dataset, write_zarr, ("xarray", "zarr")),
     ".png": FieldFormat("a picture", read_image, modules=("PIL",)),
 }

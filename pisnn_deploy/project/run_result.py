@@ -64,6 +64,8 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
     if faults:
         result["faults"] = [asdict(outcome) for outcome in outcomes(graph, faults, run.detections)]
         result["healed"] = sum(detection.healed for detection in run.detections)
+    if run.trace.probes:
+        result["probes"] = [probed.counts() for probed in run.trace.probes]
     if simulation.steady is not None:
         result["steady"] = asdict(simulation.steady)
     if simulation.reference_errors is not None:

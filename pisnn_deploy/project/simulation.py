@@ -20,7 +20,7 @@ from pisnn_deploy.core.npy import write_arrays
 from pisnn_deploy.core.optional import is_installed
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
-from pisnn_deploy.fields.formats import TRACE, format_to_write
+from pisnn_deploy.fields.formats import NETCDF, TRACE, ZARR, format_to_write
 from pisnn_deploy.fields.image import scale_text
 from pisnn_deploy.fields.snapshots import Snapshots
 from pisnn_deploy.graph import IntegerGraph
@@ -217,8 +217,8 @@ def simulate(
     if save is not None:
         format_to_write(save, graph)
         require_regular(save)  # a trace is an archive with a recording next to it
-        if length.probe_texts and save.suffix not in ("", TRACE):
-            listener.say(f"note: {save}: has no spikes; only a {TRACE} file has those of `probe`")
+        if length.probe_texts and save.suffix not in ("", TRACE, NETCDF, ZARR):
+            listener.say(f"note: {save}: has no spikes; those of `probe` are in {TRACE}, {NETCDF} and {ZARR} files")
     if isinstance(length.initial, Path) and length.initial.suffix == ".png":
         listener.say(f"{length.initial}: {scale_text(graph)}")
     mass, name = initial_mass(graph, length.initial)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,29 @@ class Probed:
                 else f"{self.probe.population}: has a single output without a name"
             )
         return self.values[names[output]]
+
+    def counts(self) -> dict[str, Any]:
+        """Figures of the recorded rows, for reports: spikes by output, which is empty without a name, and states."""
+        spikes = {name.partition(".")[2]: rows for name, rows in self.values.items() if name not in self.states}
+        return {
+            "population": self.probe.population,
+            "neurons": int(self.probe.neurons.size),
+            "rows": len(next(iter(self.values.values()), ())),
+            "spikes": {
+                output: {
+                    "sent": int(np.count_nonzero(rows)),
+                    "neurons": int((rows != 0).any(axis=0).sum()),
+                    "least": int(rows.min(initial=0)),
+                    "largest": int(rows.max(initial=0)),
+                }
+                for output, rows in spikes.items()
+            },
+            "states": {
+                name: {"least": int(rows.min()), "largest": int(rows.max())}
+                for name, rows in self.states.items()
+                if rows.size
+            },
+        }
 
     def at(self, rows: Integers | slice) -> Probed:
         """Select rows.

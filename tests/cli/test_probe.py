@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,45 @@ def test_a_saved_trace_has_spikes_and_states_of_every_step_and_python_gives_the_
         for name, rows in run.states("flux").items():
             assert np.array_equal(saved[f"probe.flux.{name}"], rows)
         assert np.array_equal(saved["probe.membrane.mass"][:, :16], saved["mass"])
+
+
+def test_figures_of_probes_are_in_json_report_and_dataset() -> None:
+    words = (
+        "simulate",
+        "a.pisnn",
+        "--backend",
+        "fast",
+        "--steps",
+        "12",
+        "--probe",
+        "flux:0-3",
+        "--probe",
+        "membrane:2",
+    )
+    ended = run_command(*words, "--json", "--report", "a.html")
+    assert ended.returncode == 0, ended.stderr
+    run = pd.load("a.pisnn").simulate(12, backend="fast", probe=["flux:0-3", "membrane:2"])
+    spikes, mass = run.spikes("flux"), run.states("membrane")["mass"]
+    held, faces = json.loads(ended.stdout)["probes"]
+    assert (held["population"], held["neurons"], held["rows"]) == ("membrane", 1, 13)
+    assert held["states"] == {"mass": {"least": int(mass.min()), "largest": int(mass.max())}}
+    assert faces["spikes"] == {
+        "": {
+            "sent": int(np.count_nonzero(spikes)),
+            "neurons": int((spikes != 0).any(axis=0).sum()),
+            "least": min(0, int(spikes.min())),
+            "largest": max(0, int(spikes.max())),
+        }
+    }
+    assert set(faces["states"]) == {"current", "residue"}
+    page = Path("a.html").read_text()
+    assert "Table of probes" in page and f"<td>{np.count_nonzero(spikes)}</td>" in page
+    data = run.to_xarray()
+    assert data["probe.flux.neurons"].values.tolist() == [0, 1, 2, 3]
+    assert np.array_equal(data["probe.flux.spikes"].values, spikes)
+    assert data["probe.membrane.mass"].dims == ("time", "probe.membrane.neurons")
+    unprobed = run_command("simulate", "a.pisnn", "--backend", "fast", "--steps", "2", "--json", "--report", "b.html")
+    assert "probes" not in json.loads(unprobed.stdout) and "Table of probes" not in Path("b.html").read_text()
 
 
 def test_a_raster_without_a_probe_is_of_all_neurons() -> None:
