@@ -27,7 +27,7 @@ PAGES = sorted(
         *DOCS.glob("how-to/*.md"),
         *(
             DOCS / "tutorials" / f"{name}.md"
-            for name in ("heat_on_a_chip", "a_law_of_your_own", "a_reaction_with_ledgers")
+            for name in ("from_lava", "from_pdes", "heat_on_a_chip", "a_law_of_your_own", "a_reaction_with_ledgers")
         ),
     )
 )
