@@ -11,7 +11,7 @@ from pisnn_deploy.cli.console import print_json, print_line
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.options import HELP, JSON
 from pisnn_deploy.live.player import FASTEST, Player
-from pisnn_deploy.live.server import LiveServer, serving
+from pisnn_deploy.live.server import LiveServer, require_free, serving
 from pisnn_deploy.live.session import Session
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.simulate_request import simulate_request
@@ -35,7 +35,9 @@ from pisnn_deploy.project.starting import initial_mass
     help="What runs the graph; the others cannot pause after every PDE step.",
 )
 @click.option(
-    "--initial", help="Initial condition: a name, or a .npy file of cell averages (default: the problem's own)."
+    "--initial",
+    metavar="NAME|FILE|EXPRESSION",
+    help="Initial condition, as of simulate (default: the problem's own).",
 )
 @click.option(
     "--speed",
@@ -62,6 +64,7 @@ def command(
     speed, reset; and faults to inject. Whoever has the address can steer the run; other machines cannot reach it.
     Ctrl-C ends it.
     """
+    require_free(port)
     source = read_graph(artifact)
     mass, _ = initial_mass(source.graph, simulate_request(initial=initial).length.initial)
     player = Player(Session(source.graph, mass), speed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.printable import printable
-from pisnn_deploy.faults.spec import EXAMPLES
 from pisnn_deploy.graph.columns import FieldColumns, columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.live.history import History
@@ -71,7 +69,6 @@ def described(graph: IntegerGraph, view: View, last_step: int) -> dict[str, Any]
     columns = columns_of(graph)
     ends = view.extent
     vertices = None if view.vertices is None else _base64(view.vertices.astype("<f4"))
-    holders = [field.holder for field in columns.fields]
     return {
         "model": printable(graph.spec.name),
         "cells": graph.mesh.cells,
@@ -89,29 +86,33 @@ def described(graph: IntegerGraph, view: View, last_step: int) -> dict[str, Any]
         "fields": [{"name": field.name, "unit": field.field.unit or ""} for field in columns.fields],
         "channels": [{"population": each.population, "count": each.count} for each in columns.channels],
         "raster": min(MOST_SPIKES, columns.size),
-        "faults": _examples(graph, holders),
         "bounds": [[bound.population, bound.quantity, bound.bits, bound.lower, bound.upper] for bound in graph.bounds],
     }
 
 
-def _examples(graph: IntegerGraph, holders: Sequence[str]) -> list[dict[str, str]]:
-    """Faults that the page offers, without their PDE step, in places that the graph has."""
+def _offered(graph: IntegerGraph, channel: int) -> list[dict[str, str]]:
+    """Faults that the page offers, without their PDE step, in places that the graph has.
+
+    Parameters
+    ----------
+    channel : int
+        Channel to hit, in arrays of channels.
+    """
     columns = columns_of(graph)
-    cell, channel = columns.fields[0].field.cells // 2, columns.channels[0].count // 2
-    owner = f"{holders[0]}," if len(holders) > 1 else ""
-    sender = f"{columns.channels[0].population}," if len(columns.channels) > 1 else ""
+    sender = next(each for each in columns.channels if channel < each.part.stop)
+    part = columns.fields[0]
+    cell = f"{part.holder},{part.field.cells // 2}" if len(columns.fields) > 1 else str(part.field.cells // 2)
+    where = f"{sender.population},{channel - sender.first}" if len(columns.channels) > 1 else str(channel)
     offered = {
-        "Flip a bit of a membrane": f"flip:membrane[{owner}{cell}].bit5",
-        "Flip a bit of a residue": f"flip:residue[{sender}{channel}].bit3",
-        "Lose a packet at its target": f"drop:packet[{sender}{channel}].target",
-        "Deliver a packet twice": f"duplicate:packet[{sender}{channel}].target",
-        "Delay a packet": f"delay:packet[{sender}{channel}].target+2",
-        "Send a packet elsewhere": f"misroute:packet[{sender}{channel}]->0",
-        "Freeze a core": "dead:core[0]",
+        "Flip a bit of a membrane": f"flip:membrane[{cell}].bit5",
+        "Flip a bit of a residue": f"flip:residue[{where}].bit3",
+        "Lose a packet at its target": f"drop:packet[{where}].target",
+        "Deliver a packet twice": f"duplicate:packet[{where}].target",
+        "Delay a packet": f"delay:packet[{where}].target+2",
+        "Send a packet elsewhere": f"misroute:packet[{where}]->0",
     }
-    if graph.placement is None:
-        del offered["Freeze a core"]
-    assert {text.partition(":")[0] for text in offered.values()} <= set(EXAMPLES)
+    if graph.placement is not None:
+        offered["Freeze a core"] = "dead:core[0]"
     return [{"name": name, "spec": text} for name, text in offered.items()]
 
 
@@ -151,6 +152,7 @@ class Observer:
         balances = self._balances()
         self._look_at_widths()
         rates = self._spikes_per_step()
+        packets = session.now.transported - session.before.transported
         changes = [[float(b.final - b.initial), float(b.ledger), float(b.drift)] for b in balances]
         self.history.add([float(now.step), *changes[0], float(now.in_flight), sum(rates.values())])
         return Scene(
@@ -167,7 +169,8 @@ class Observer:
                 "in_flight": now.in_flight,
                 "events": dict(now.events),
                 "rates": rates,
-                "spikes": _base64(self._raster()),
+                "spikes": _base64(_raster(packets)),
+                "offered": _offered(graph, _busiest(graph, packets)),
                 "widths": [[*key, *interval] for key, interval in self.reached.items()],
                 "faults": [vars(outcome) for outcome in session.outcomes],
                 "history": [list(point) for point in self.history.points],
@@ -239,15 +242,17 @@ class Observer:
             self._counted = now.step, dict(now.events)
         return self._rates | {}
 
-    def _raster(self) -> NDArray[np.int8]:
-        """Signs of the packets of the last PDE step, by row of the raster."""
-        session = self.session
-        packets = session.now.transported - session.before.transported
-        if not packets.size:
-            return np.zeros(0, np.int8)
-        starts = np.linspace(0, packets.size, min(MOST_SPIKES, packets.size), endpoint=False).astype(np.int64)
-        high, low = np.maximum.reduceat(packets, starts), np.minimum.reduceat(packets, starts)
-        return np.asarray(np.sign(np.where(high >= -low, high, low)), np.int8)
+
+def _busiest(graph: IntegerGraph, packets: Integers) -> int:
+    """Channel with the largest packet, so that a fault hits one; without packets, a channel in the middle."""
+    return int(np.abs(packets).argmax()) if packets.any() else columns_of(graph).channels[0].count // 2
+
+
+def _raster(packets: Integers) -> NDArray[np.int8]:
+    """Signs of the packets of a PDE step, by row of the raster."""
+    starts = np.linspace(0, packets.size, min(MOST_SPIKES, packets.size), endpoint=False).astype(np.int64)
+    high, low = np.maximum.reduceat(packets, starts), np.minimum.reduceat(packets, starts)
+    return np.asarray(np.sign(np.where(high >= -low, high, low)), np.int8)
 
 
 def _texts(balance: Balance) -> dict[str, str]:

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -62,11 +63,8 @@ class LiveServer(ThreadingHTTPServer):
         self.player, self.token = player, secrets.token_urlsafe(24)
         self.page, self.policy = _page()
         self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        try:
+        with _named(port):
             super().__init__((LOOPBACK, port), _Handler)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(f"`port` {port}: cannot be used ({reason}); choose another, or 0 for any") from error
 
     @property
     def port(self) -> int:
@@ -96,6 +94,29 @@ class LiveServer(ThreadingHTTPServer):
         """Say nothing of connections that break off; others are defects."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+def require_free(port: int) -> None:
+    """Refuse a port that cannot be used, before the work.
+
+    Raises
+    ------
+    UsageError
+        Another program uses it, or it is reserved.
+    """
+    with _named(port), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOOPBACK, port))
+
+
+@contextlib.contextmanager
+def _named(port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"`port` {port}: cannot be used ({error.strerror or error}); choose another, or 0 for any"
+        ) from error
 
 
 def _page() -> tuple[bytes, str]:

@@ -90,6 +90,10 @@ function line(pen, points, ink, width = 2, dashes = []) {
 
 let nearest = null;
 function drawField() {
+  if (graph.kind !== "line") {
+    const [left, right, bottom, top] = graph.extent, box = at("picture");
+    box.style.height = `${Math.round(Math.min(Math.max((box.clientWidth * (top - bottom)) / (right - left || 1), 80), 460))}px`;
+  }
   const drawn = canvas("picture"), { pen } = drawn, values = floats(scene.values), [low, high] = scene.limits[scene.field];
   const unit = graph.fields.find((field) => field.name === scene.field).unit, [x0, x1, y0, y1] = graph.extent;
   const range = high > low ? high - low : 1;
@@ -173,7 +177,8 @@ function drawWidths() {
     for (const [name, value] of Object.entries({ class: kind, x: 0, y: top, width, height: tall, rx: 1 })) box.setAttribute(name, value);
     return box;
   };
-  const lines = graph.bounds.map(([population, quantity, declared, low, high]) => {
+  const seen = [], hidden = [];
+  for (const [population, quantity, declared, low, high] of graph.bounds) {
     const proved = bits(low, high), now = reached.get(`${population} ${quantity}`);
     const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     picture.setAttribute("viewBox", `0 0 ${most} 16`); picture.setAttribute("preserveAspectRatio", "none"); picture.setAttribute("aria-hidden", "true");
@@ -183,9 +188,11 @@ function drawWidths() {
     const line = row("td", [`${population} ${quantity}`, "", now ? `${now} of ${declared}` : `${declared}`]), holder = make("span", "", "width");
     holder.append(picture);
     line.children[1].append(holder);
-    return line;
-  });
-  table("widths", ["", "", "bits"], lines);
+    (now ? seen : hidden).push(line);
+  }
+  table("widths", ["word", "", "bits"], seen);
+  table("unseen-widths", ["word", "", "bits"], hidden);
+  at("unseen").hidden = !hidden.length;
 }
 function drawTables() {
   const several = scene.balances.length > 1;
@@ -203,25 +210,30 @@ function drawFaults() {
   at("faults").replaceChildren(...scene.faults.map((fault) => {
     const item = make("li"), waits = Number(fault.spec.split("@")[1].split(".")[0]) > scene.step && !fault.detected;
     item.append(make("code", fault.spec), " ");
-    if (fault.detected) item.append(make("b", `caught: ${fault.kind} invariant, ${fault.place}, PDE step ${fault.step}` + (fault.healed ? "; repaired" : "")));
+    if (fault.detected) item.append(make("b", `caught: ${CAUGHT[fault.kind] || `${fault.kind} invariant`}, ${fault.place}, PDE step ${fault.step}` + (fault.healed ? "; repaired" : "")));
     else if (waits) item.append(make("b", "strikes in the next PDE step", "waiting"));
-    else item.append(make("b", "no violation so far", "waiting"));
+    else item.append(make("b", "no violation so far; it may have hit nothing", "waiting"));
     return item;
   }));
 }
+/* The form offers channels that send, until it is edited. */
+let offered = "";
+function offer() {
+  if (!at("kind").options.length) at("kind").append(...scene.offered.map((fault) => make("option", fault.name)));
+  if (at("spec").value !== offered || document.activeElement === at("spec") || (scene.runs && offered)) return;
+  at("spec").value = offered = scene.offered[at("kind").selectedIndex].spec;
+}
+const CAUGHT = { range: "operating range left", overflow: "width exceeded" };
 function draw() {
   if (!scene || !graph) return;
   at("run").textContent = scene.runs ? "Pause" : "Run";
   at("run").disabled = at("step").disabled = at("steps").disabled = scene.has_ended;
   at("now").textContent = `PDE step ${grouped(String(scene.step))}, time ${short(scene.time)}`;
   at("verdict").className = `verdict ${scene.verdict === "conserved" ? "good" : "bad"}`;
-  const changed = at("word").textContent !== scene.verdict;
   at("word").textContent = scene.verdict;
   const healed = scene.faults.filter((fault) => fault.healed).length;
   at("why").textContent = scene.failure || (healed ? `Every PDE step audited; faults caught and repaired: ${healed}.` : "Every PDE step audited.");
-  if (changed && scene.failure) say(scene.failure, true);
-  at("verdict").dataset.step = scene.step;
-  drawField(); drawBalance(); drawRaster(); drawWidths(); drawTables(); drawFaults();
+  drawField(); drawBalance(); drawRaster(); drawWidths(); drawTables(); drawFaults(); offer();
 }
 function say(text, wrong = false) { at("said").textContent = text; at("said").classList.toggle("wrong", wrong); }
 
@@ -278,7 +290,7 @@ at("steps").onclick = () => ask({ do: "step", steps: 100 });
 at("reset").onclick = reset;
 at("speed").onchange = () => ask({ do: "speed", speed: Number(at("speed").value) });
 at("field").onchange = () => { asked = at("field").value; first = null; look(); };
-at("kind").onchange = () => { at("spec").value = at("kind").value; };
+at("kind").onchange = () => { at("spec").value = offered = scene.offered[at("kind").selectedIndex].spec; };
 at("fault-form").onsubmit = (event) => { event.preventDefault(); ask({ do: "fault", fault: at("spec").value, recover: at("recover").checked }); };
 at("picture").onpointermove = (event) => {
   if (!nearest || !scene) return;
@@ -302,14 +314,13 @@ async function begin() {
   graph.cells_drawn = new Int32Array(bytes(graph.indices));
   document.title = `${graph.model}, live`;
   at("model").textContent = `${graph.model}, live`;
-  at("about").textContent = `${grouped(String(graph.cells))} cells, ${grouped(String(graph.neurons))} neurons` + (graph.profile ? `, compiled for ${graph.profile}` : "") + `; a PDE step is ${short(graph.time_step)} of time.`;
+  at("about").textContent = `${grouped(String(graph.cells))} cells, ${grouped(String(graph.neurons))} neurons` + (graph.profile ? `, compiled for ${graph.profile}` : "") + `; time step ${short(graph.time_step)}.`;
   at("notes").textContent = graph.notes.join(" ");
   const total = graph.channels.reduce((sum, each) => sum + each.count, 0);
   at("shared").textContent = total > graph.raster ? `; ${grouped(String(total))} channels share ${graph.raster} rows` : "";
   at("field").append(...graph.fields.map((field) => { const option = make("option", field.name); option.value = field.name; return option; }));
   at("choice").hidden = graph.fields.length < 2;
-  at("kind").append(...graph.faults.map((fault) => { const option = make("option", fault.name); option.value = fault.spec; return option; }));
-  at("spec").value = at("kind").value;
+  document.body.classList.toggle("map", graph.kind !== "line");
   watch();
 }
 begin().catch(() => { at("lost").hidden = false; });
