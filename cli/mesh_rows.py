@@ -10,8 +10,20 @@ from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.cell_graph import has_own_materials
 
-KEYS = ("fluxes", "two_point", "welded_points", "split_cells")
-"""What artifacts record about meshes and fluxes."""
+KEYS = ("fluxes", "two_point", "welded_points", "split_cells", "clock")
+"""What artifacts record about meshes, fluxes and the clock."""
+
+
+def time_step(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
+    """Time step, and the model's own where only the clock differs from it."""
+    rows: list[Row] = [("time step", f"{graph.time_step:.6g}")]
+    own = provenance.get("clock")
+    if own is not None:
+        lengths = ", ".join(f"{length:g}" for length in own["lengths"])
+        model = f"diffusivity {own['diffusivity']:g} and length {lengths}"
+        step = f"{own['time_step']:.6g}"
+        rows.append(("clock", f"with the model's own {model}, these integers have the time step {step}"))
+    return rows
 
 
 def quality(provenance: Mapping[str, Any]) -> list[Row]:

@@ -47,7 +47,10 @@ from pisnn_deploy.project.request import compile_request
 )
 @BOUNDARY
 @click.option(
-    "--lengths", metavar="X,Y,...", help="Length of the domain along each axis, such as 2,1 (default: the model's)."
+    "--lengths",
+    "--length",
+    metavar="X,Y,...",
+    help="Length of the domain along each axis, such as 2,1 (default: the model's).",
 )
 @click.option(
     "--diffusivity",
@@ -374,7 +377,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         *_limiter(graph),
         ("quantum", _quantum(graph)),
         ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
-        ("time step", f"{graph.time_step:.6g}"),
+        *mesh_rows.time_step(graph, provenance),
     ]
     if quantisation.relative_l2_float is not None and quantisation.relative_l2_integer is not None:
         errors = f"float {quantisation.relative_l2_float:.2e}, integer {quantisation.relative_l2_integer:.2e}"

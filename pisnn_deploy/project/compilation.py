@@ -34,6 +34,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import MeshFile, Quality, parse_shape, read_mesh_file, two_point_quality
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange, relative_rates
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.clock_change import clock_change
 from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
 from pisnn_deploy.project.law_compilation import compile_law_requested
 from pisnn_deploy.project.law_file import read_law_model
@@ -78,6 +79,8 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
     graph = compile_model(place.model, options, report)
     provenance = _provenance(request, read, target, place)
     warnings = [*place.warnings]
+    clock = clock_change(graph, read.model.spec)
+    provenance |= {} if clock is None else {"clock": clock}
     if place.mesh_file is not None:
         provenance |= {} if place.quality is None else {"two_point": place.quality.to_dict()}
         provenance |= {"fluxes": MULTI_POINT} if isinstance(place.lower, LowerMultiPoint) else {}
