@@ -24,6 +24,7 @@ from pisnn_deploy.project.own_problem import MOST_STEPS
 from pisnn_deploy.project.run_result import result_of, versions
 from pisnn_deploy.project.simulate_request import simulate_request
 from pisnn_deploy.project.simulation import Simulation, simulate
+from pisnn_deploy.report.places import parse_plane, planes_of
 from pisnn_deploy.runs import NAMES
 from pisnn_deploy.runs.domains.launch import launched_ranks, led
 from pisnn_deploy.runs.segments import SEGMENT_SECONDS
@@ -110,6 +111,11 @@ _BY_MPI = "does not exist; divide a run by MPI instead: mpirun -n 8 pisnn-deploy
 )
 @picture("Draw the run to this file")
 @click.option(
+    "--plane",
+    metavar="AXIS=POSITION",
+    help="Plane of a 3D grid for --plot, such as z=0.5 (default: a middle plane normal to each axis).",
+)
+@click.option(
     "--report",
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -140,6 +146,7 @@ def command(
     artifact: str,
     initial: str | None,
     plot: Path | None,
+    plane: str | None,
     raster: Path | None,
     page: Path | None,
     part: str | None,
@@ -189,11 +196,16 @@ def command(
             require(option, "matplotlib")
     if page is not None:
         require("--report", "matplotlib", "jinja2")
+    if plane is not None and plot is None:
+        raise UsageError("--plane chooses what --plot draws: also give --plot FILE.png")
     if part is not None and page is None:
         raise UsageError("--synthesise adds to the report: also give --report FILE.html")
     if plot is not None or raster is not None or page is not None:
         require_memory("pictures")
     source = read_graph(artifact)
+    drawn = None if plane is None else parse_plane(plane)
+    if drawn is not None:
+        planes_of(source.graph, drawn)  # refused before the run
     if raster is not None and not request.length.probe:
         request = replace(request, length=replace(request.length, probe=source.graph.chain))
     simulation = simulate(source, request, listener(quiet=quiet), ranks)
@@ -202,7 +214,7 @@ def command(
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
 
-        draw_run(plot, graph, run, *simulation.drawn_reference)
+        draw_run(plot, graph, run, *simulation.drawn_reference, plane=drawn)
     if raster is not None:
         from pisnn_deploy.report.raster import draw_raster
 

@@ -20,6 +20,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.run_result import result_of, versions
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.report.measures import error_text
+from pisnn_deploy.report.places import parse_plane
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.comparison import Comparison
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
@@ -129,20 +130,29 @@ class SimulationRun:
             return None
         return relative_l2(last_values(self.graph, self.run), self.reference) if len(mass) else None
 
-    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+    def plot(self, path: str | PathLike[str] | None = None, plane: str | None = None) -> Figure:
         """Draw the run: field, profile, packets, mass balance.
 
         Parameters
         ----------
         path : str or path, optional
             File to write as PNG, in addition.
+        plane : str, optional
+            Plane of a grid of three axes, such as ``z=0.5`` (default: a middle plane normal to each axis).
+
+        Raises
+        ------
+        UsageError
+            There is no such plane.
         """
         require("plot", "matplotlib")
         from pisnn_deploy.report.picture import draw_run, figure_of_run
 
+        drawn = None if plane is None else parse_plane(plane)
+        reference, name = (self.reference, "exact") if self.simulation is None else self.simulation.drawn_reference
         if path is not None:
-            draw_run(Path(path), self.graph, self.run, self.reference)
-        return figure_of_run(self.graph, self.run, self.reference)
+            draw_run(Path(path), self.graph, self.run, reference, name, plane=drawn)
+        return figure_of_run(self.graph, self.run, reference, name, plane=drawn)
 
     def spikes(self, population: str, output: str | None = None) -> Integers:
         """Spikes of probed neurons at each kept step.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh.geometry import Field, Geometry
-from pisnn_deploy.mesh.view import Line, View
+from pisnn_deploy.mesh.view import Line, Plane, View
 
 if TYPE_CHECKING:
     from pisnn_deploy.mesh.structured import Mesh
@@ -186,6 +187,23 @@ class FaceMesh(ABC):
         most_cells : int, optional
             Maximum number of cells to draw.
         """
+
+    def planes(self, chosen: Plane | None = None) -> tuple[View, ...]:
+        """Views that together show the mesh: of a box a middle plane normal to each axis, else the only view.
+
+        Parameters
+        ----------
+        chosen : Plane, optional
+            Show this plane alone.
+
+        Raises
+        ------
+        UsageError
+            The mesh is no box, or does not reach that far.
+        """
+        if chosen is not None:
+            raise UsageError(f"`plane` {chosen.axis}: only a grid of three axes is drawn on planes")
+        return (self.view(),)
 
     @abstractmethod
     def middle_line(self) -> Line:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh.base import FaceMesh, Indices
 from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, SIDE_NAMES, Sides
 from pisnn_deploy.mesh.geometry import Field, Geometry
-from pisnn_deploy.mesh.view import Line, View
+from pisnn_deploy.mesh.view import Line, Plane, View
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,33 @@ class Mesh(FaceMesh):
             names if numbers.ndim == 2 else ("position",),
             plane=plane,
             stride=stride,
+        )
+
+    def planes(self, chosen: Plane | None = None) -> tuple[View, ...]:
+        """Views that together show the mesh, see `FaceMesh.planes`."""
+        if len(self.shape) < 3:
+            return super().planes(chosen)
+        if chosen is None:
+            return tuple(self._plane(axis, count // 2) for axis, count in enumerate(self.shape))
+        if chosen.axis not in self.axes:
+            raise UsageError(f"`plane` {chosen.axis}: expected one of the axes {', '.join(self.axes)}")
+        axis = self.axes.index(chosen.axis)
+        length, count = self.lengths[axis], self.shape[axis]
+        if not 0 <= chosen.position <= length:
+            raise UsageError(f"`plane` {chosen.axis}: lies outside the domain, which is {length:g} long")
+        return (self._plane(axis, min(count - 1, int(chosen.position / length * count))),)
+
+    def _plane(self, axis: int, index: int) -> View:
+        """The cells of one plane normal to an axis."""
+        numbers = np.arange(self.cells).reshape(self.shape).take(index, axis)
+        others = [other for other in range(len(self.shape)) if other != axis]
+        return View(
+            "plane",
+            numbers.reshape(-1),
+            numbers.shape,
+            tuple(end for other in others for end in (0.0, float(self.lengths[other]))),
+            tuple(self.axes[other] for other in others),
+            plane=(self.axes[axis], index, self.shape[axis]),
         )
 
     def middle_line(self) -> Line:

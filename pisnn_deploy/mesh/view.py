@@ -61,6 +61,21 @@ class View:
         return range(first, first + along)
 
 
+class Plane(NamedTuple):
+    """A plane normal to an axis.
+
+    Attributes
+    ----------
+    axis : str
+        Name of the axis.
+    position : float
+        Position along it, from the lower corner of the mesh.
+    """
+
+    axis: str
+    position: float
+
+
 class Line(NamedTuple):
     """Cells along a line through the middle of a mesh.
 

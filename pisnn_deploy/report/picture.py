@@ -24,6 +24,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.columns import FieldColumns
 from pisnn_deploy.graph.places import origin_of
 from pisnn_deploy.mesh import View
+from pisnn_deploy.mesh.view import Plane
 from pisnn_deploy.report.frames import evenly
 from pisnn_deploy.report.panels import (
     BLUE,
@@ -38,7 +39,7 @@ from pisnn_deploy.report.panels import (
     headline,
     mark_of,
 )
-from pisnn_deploy.report.places import line_of, view_of
+from pisnn_deploy.report.places import line_of, place_text, planes_of
 from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.runs.run import Run
 
@@ -53,7 +54,13 @@ _MOST_ROWS = 1000
 
 
 def draw_run(
-    path: Path, graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
+    path: Path,
+    graph: IntegerGraph,
+    run: Run,
+    reference: Field | None,
+    reference_name: str = "exact",
+    title: str = "",
+    plane: Plane | None = None,
 ) -> None:
     """Draw a run to a file.
 
@@ -61,7 +68,7 @@ def draw_run(
     ----------
     path : Path
         A ``.png`` file, written atomically and reproducible byte for byte.
-    graph, run, reference, reference_name, title
+    graph, run, reference, reference_name, title, plane
         As for `figure_of_run`.
 
     Raises
@@ -70,13 +77,18 @@ def draw_run(
         The file cannot be written.
     """
     buffer = io.BytesIO()
-    figure = figure_of_run(graph, run, reference, reference_name, title)
+    figure = figure_of_run(graph, run, reference, reference_name, title, plane)
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
 
 
 def figure_of_run(
-    graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
+    graph: IntegerGraph,
+    run: Run,
+    reference: Field | None,
+    reference_name: str = "exact",
+    title: str = "",
+    plane: Plane | None = None,
 ) -> Figure:
     """Draw a run.
 
@@ -90,7 +102,15 @@ def figure_of_run(
         Name of the reference in the legend.
     title : str
         Start of the caption (default: the model's name).
+    plane : Plane, optional
+        The plane of a box to draw (default: a middle plane normal to each axis).
+
+    Raises
+    ------
+    UsageError
+        There is no such plane.
     """
+    views = planes_of(graph, plane)
     shown = run.trace.columns.fields[:MOST_FIELDS]
     figure = Figure(figsize=(11, 3.04 + 4.56 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -103,7 +123,8 @@ def figure_of_run(
             place = _Place(
                 grid[row, 0], grid[row, 1], _letters(2 * row), _heading(graph, columns), _unit(graph, columns)
             )
-            _field_panels(figure, place, graph, times, values[:, columns.cells], exact, reference_name)
+            _field(figure, place, graph, views, times, values[:, columns.cells])
+            _profile_panels(figure, place, graph, values[:, columns.cells], exact, reference_name)
         packets, balance = _letters(2 * len(shown))
         draw_packets(figure.add_subplot(grid[-1, 0]), graph, times, run, f"({packets}) packets in flight")
         draw_balance(figure.add_subplot(grid[-1, 1]), graph, times, run, f"({balance}) mass balance")
@@ -149,16 +170,9 @@ def _unit(graph: IntegerGraph, columns: FieldColumns) -> str:
     return drawable(f"{named}cell value ({unit or 'units of the field'})")
 
 
-def _field_panels(
-    figure: Figure,
-    place: _Place,
-    graph: IntegerGraph,
-    times: Field,
-    values: Field,
-    reference: Field | None,
-    reference_name: str,
+def _profile_panels(
+    figure: Figure, place: _Place, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str
 ) -> None:
-    _field(figure, figure.add_subplot(place.left), place, graph, times, values)
     if reference is None:
         profile = figure.add_subplot(place.right)
     else:
@@ -185,22 +199,33 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 
-def _field(figure: Figure, axes: Axes, place: _Place, graph: IntegerGraph, times: Field, values: Field) -> None:
-    view = view_of(graph)
+def _field(
+    figure: Figure, place: _Place, graph: IntegerGraph, views: tuple[View, ...], times: Field, values: Field
+) -> None:
     lowest, highest = float(values.min()), float(values.max())
     # The colour bar of a constant field needs a range.
-    lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
-    if view.kind == "line":
-        rows = evenly(len(times), _MOST_ROWS)
-        image: ScalarMappable = _space_time(axes, graph, view, times[rows], values[rows], (lowest, highest))
-        title = "cell values in space and time"
-    else:
-        image = _map(axes, view, values[-1], (lowest, highest))
-        title = f"cell values at time {times[-1]:.4g}"
-        title += ", middle plane" if view.plane else f", seen along {view.seen_along}" if view.seen_along else ""
-    headline(axes, f"({place.letters[0]}) {place.heading}{title}")
-    axes.grid(visible=False)
-    bar = figure.colorbar(image, ax=axes, label=place.unit, pad=0.02)
+    limits = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
+    side = 1 if len(views) == 1 else 2
+    grid = place.left.subgridspec(side, side)
+    panels = [figure.add_subplot(grid[number // side, number % side]) for number in range(len(views))]
+    for axes, view in zip(panels, views, strict=True):
+        if view.kind == "line":
+            rows = evenly(len(times), _MOST_ROWS)
+            image: ScalarMappable = _space_time(axes, graph, view, times[rows], values[rows], limits)
+            title = "cell values in space and time"
+        else:
+            image = _map(axes, view, values[-1], limits)
+            title = f"cell values at time {times[-1]:.4g}"
+            title += f", seen along {view.seen_along}" if view.seen_along else ""
+        where = place_text(graph, view)
+        if len(views) > 1:
+            title = f"{where}, time {times[-1]:.4g}" if axes is panels[-1] else where
+            axes.set(xlabel=view.axes[0], ylabel=view.axes[1])
+        elif where:
+            title += f", {where}"
+        headline(axes, f"({place.letters[0]}) {place.heading}{title}" if axes is panels[0] else title)
+        axes.grid(visible=False)
+    bar = figure.colorbar(image, ax=panels, label=place.unit, pad=0.02)
     cast(Artist, bar.outline).set_visible(False)
 
 
