@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "compile": "Compile a model to an artifact.",
     "simulate": "Run an artifact and audit every step.",
     "serve": "Watch and steer a run in a browser.",
+    "audit": "Audit how well anybody's trajectory conserves.",
     "converge": "Measure the order of convergence on several meshes.",
     "campaign": "Run many cases on a Dask cluster and tabulate the results.",
     "verify": "Prove an artifact's certificate again.",

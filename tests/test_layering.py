@@ -30,7 +30,11 @@ ALLOWED: dict[str, set[str]] = {
     "lava": {"audit", "core", "faults", "formats", "graph", "programs", "runs"},
     "invariance": {"compiler", "core", "faults", "graph", "mesh", "programs", "runs"},
     "training": {"core", "graph", "laws", "mesh", "physics"},
+<<<<<<< HEAD
     "fields": {"core", "graph", "laws", "mesh", "runs"},
+=======
+    "trajectories": {"core", "laws", "mesh"},
+>>>>>>> 17c94e87 (audit says how well anybody's trajectory conserves: globally, in each cell by its fluxes, and beside a law)
     "project": {
         "checks",
         "compiler",
@@ -46,8 +50,10 @@ ALLOWED: dict[str, set[str]] = {
         "runs",
         "target",
         "training",
+        "trajectories",
         "verify",
     },
+<<<<<<< HEAD
     "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target"},
     "live": {"audit", "core", "faults", "graph", "mesh", "report", "runs"},
     "campaign": {
@@ -63,6 +69,10 @@ ALLOWED: dict[str, set[str]] = {
         "runs",
         "target",
     },
+=======
+    "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target", "trajectories"},
+    "campaign": {"audit", "core", "faults", "graph", "mesh", "physics", "project", "report", "runs", "target"},
+>>>>>>> 17c94e87 (audit says how well anybody's trajectory conserves: globally, in each cell by its fluxes, and beside a law)
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -97,6 +107,7 @@ GUESTS = {
     "google.protobuf": {"formats"},
     "nir": {"formats"},
     "h5py": {"formats"},
+    "xarray": {"trajectories"},
     "onnxruntime": {"formats", "runs"},
     "dask": {"runs"},
     "distributed": {"campaign", "runs"},
