@@ -30,11 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "lava": {"audit", "core", "faults", "formats", "graph", "programs", "runs"},
     "invariance": {"compiler", "core", "faults", "graph", "mesh", "programs", "runs"},
     "training": {"core", "graph", "laws", "mesh", "physics"},
-<<<<<<< HEAD
     "fields": {"core", "graph", "laws", "mesh", "runs"},
-=======
     "trajectories": {"core", "laws", "mesh"},
->>>>>>> 17c94e87 (audit says how well anybody's trajectory conserves: globally, in each cell by its fluxes, and beside a law)
     "project": {
         "checks",
         "compiler",
@@ -53,8 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "trajectories",
         "verify",
     },
-<<<<<<< HEAD
-    "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target"},
+    "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target", "trajectories"},
     "live": {"audit", "core", "faults", "graph", "mesh", "report", "runs"},
     "campaign": {
         "audit",
@@ -69,10 +65,6 @@ ALLOWED: dict[str, set[str]] = {
         "runs",
         "target",
     },
-=======
-    "report": {"checks", "core", "estimates", "graph", "laws", "mesh", "programs", "runs", "target", "trajectories"},
-    "campaign": {"audit", "core", "faults", "graph", "mesh", "physics", "project", "report", "runs", "target"},
->>>>>>> 17c94e87 (audit says how well anybody's trajectory conserves: globally, in each cell by its fluxes, and beside a law)
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -107,7 +99,6 @@ GUESTS = {
     "google.protobuf": {"formats"},
     "nir": {"formats"},
     "h5py": {"formats"},
-    "xarray": {"trajectories"},
     "onnxruntime": {"formats", "runs"},
     "dask": {"runs"},
     "distributed": {"campaign", "runs"},

@@ -135,7 +135,8 @@ def _rows(field: FieldAudit, result: Audit) -> list[Row]:
     number = balance.largest_step
     step = balance.steps[number - 1]
     rows: list[Row] = [("verdict", _verdict(field)), ("sides", field.sides)]
-    rows.append(("mass", f"{mass_text(balance.totals[0], exact)} to {mass_text(balance.totals[-1], exact)}"))
+    start, end = (mass_text(balance.totals[row], exact, digits=10) for row in (0, -1))
+    rows.append(("mass", f"{start} to {end}"))
     if any(balance.entered):
         rows.append(("came in", mass_text(sum(balance.entered, Fraction(0)), exact)))
     rows.append(("drift", _amount(balance.drifts[-1], field)))

@@ -100,7 +100,7 @@ class AuditLaw:
         parts = [ALONE] if self.is_for_each else field.split("+")
         reasons = [f"source {source.name}" for source in self.law.sources if source.field in parts]
         for exchange in self.law.exchange:
-            if (exchange.source in parts) != (exchange.target in parts):
+            if (exchange.source_field in parts) != (exchange.target_field in parts):
                 reasons.append(f"exchange {exchange.name}")
         normal = {name for vector in self.law.vector for name in vector}
         for side, by_field in self.conditions.items():

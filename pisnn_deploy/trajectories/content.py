@@ -187,7 +187,7 @@ def _require_finite(path: Path, name: str, array: Array) -> None:
     if array.dtype.kind != "f":
         return
     for row, values in enumerate(array):
-        is_wrong = ~(np.abs(values) <= LARGEST)
+        is_wrong = beyond(values)
         if is_wrong.any():
             cell = tuple(int(index) for index in np.argwhere(is_wrong)[0])
             number = counted(int(is_wrong.sum()), "such value")
@@ -247,6 +247,11 @@ def _lengths(content: Content, shape: tuple[int, ...]) -> tuple[float, ...] | No
 
 _UNEVEN = 1e-4
 """Share of a cell's width by which distances of centres may differ: coordinates may be float32."""
+
+
+def beyond(values: Array) -> NDArray[np.bool_]:
+    """Which floats are not finite or larger than `LARGEST`."""
+    return np.asarray(~(np.abs(values) <= min(LARGEST, float(np.finfo(values.dtype).max))))
 
 
 def cell_text(cell: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, read_header
 from pisnn_deploy.core.optional import require
+from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.trajectories.content import AXES, TIMES, Array, Content
 
 MOST_BYTES = 1 << 32
@@ -44,6 +45,8 @@ def read_content(path: Path) -> Content:
         raise FileError(path, f"has the suffix {path.suffix!r}", remedy=f"expected one of {', '.join(_READERS)}")
     if not path.exists():
         raise FileError(path, "does not exist")
+    if path.is_file():
+        require_content(path)
     return Content(path, reader(path))
 
 
@@ -115,37 +118,26 @@ def _require_size(path: Path, name: str, needed: int, allowed: int) -> None:
 
 
 def _dataset(path: Path) -> dict[str, Array]:
-    """Read NetCDF by xarray, as it is stored."""
-    require(f"audit of {path.suffix} files", "xarray")
+    """Read a dataset by xarray, as it is stored."""
+    engine = "zarr" if path.is_dir() else _engine(path)
+    require(f"audit of {path.suffix} files", "xarray", engine)
     import xarray
 
     try:
-        with xarray.open_dataset(path, decode_cf=False) as dataset:
+        with xarray.open_dataset(path, engine=engine, decode_cf=False) as dataset:
             return _variables(path, dataset)
     except FileError:
         raise
     except Exception as error:  # xarray's engines raise any kind
-        raise _unreadable(path, "NetCDF", error) from error
+        lines = str(error).strip().splitlines()
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise FileError(path, f"cannot be read as a dataset ({reason})") from error
 
 
-def _zarr(path: Path) -> dict[str, Array]:
-    require("audit of .zarr files", "xarray")
-    import xarray
-
-    try:
-        with xarray.open_zarr(path, decode_cf=False, consolidated=None) as dataset:
-            return _variables(path, dataset)
-    except FileError:
-        raise
-    except Exception as error:  # as for NetCDF
-        raise _unreadable(path, "Zarr", error) from error
-
-
-def _unreadable(path: Path, kind: str, error: Exception) -> FileError:
-    """The error of a file that no engine of xarray reads; engines are packages of their own."""
-    lines = str(error).strip().splitlines()
-    reason = lines[0][:200] if lines else type(error).__name__
-    return FileError(path, f"cannot be read as {kind} ({reason})")
+def _engine(path: Path) -> str:
+    """Package that reads a file: classic NetCDF, or NetCDF-4."""
+    with path.open("rb") as stream:
+        return "scipy" if stream.read(3) == b"CDF" else "h5netcdf"
 
 
 def _variables(path: Path, dataset: Any) -> dict[str, Array]:
@@ -187,5 +179,5 @@ _READERS: Mapping[str, Callable[[Path], dict[str, Array]]] = {
     ".npz": _npz,
     ".npy": _npy,
     ".nc": _dataset,
-    ".zarr": _zarr,
+    ".zarr": _dataset,
 }

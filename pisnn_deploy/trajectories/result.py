@@ -96,7 +96,7 @@ class FieldAudit:
             step_number, cell = self.local.first_break
             texts.append(
                 f"cell {cell_text(cell)} in step {step_number}{_at(times, step_number)} does not change by what passed "
-                f"through its faces, the first of {counted(self.local.broken, 'such change')}"
+                f"through its faces ({counted(self.local.broken, 'such change')})"
             )
         return "; ".join(texts)
 
@@ -231,9 +231,9 @@ def _place(place: tuple[int, tuple[int, ...]] | None) -> dict[str, Any] | None:
     return None if place is None else {"step": place[0], "cell": list(place[1])}
 
 
-def mass_text(amount: Fraction, is_exact: bool, *, sign: str = "") -> str:
-    """Format a mass: integers in full, floats with six digits."""
-    return f"{int(amount):{sign},}" if is_exact else f"{float(amount):{sign}.6g}"
+def mass_text(amount: Fraction, is_exact: bool, *, sign: str = "", digits: int = 6) -> str:
+    """Format a mass: integers in full, floats with some digits."""
+    return f"{int(amount):{sign},}" if is_exact else f"{float(amount):{sign}.{digits}g}"
 
 
 def _at(times: NDArray[np.float64] | None, step: int) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.trajectories.balance import OPERATIONS, Rounding, unit_roundoff
-from pisnn_deploy.trajectories.content import ENTERED, LARGEST, TRANSPORTED, Array, Content, Trajectory
+from pisnn_deploy.trajectories.content import ENTERED, TRANSPORTED, Array, Content, Trajectory, beyond
 from pisnn_deploy.trajectories.sums import Field, total_of
 
 
@@ -179,7 +179,7 @@ def _cell(number: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _require_finite(content: Content, name: str, array: Array) -> None:
     if array.dtype.kind != "f":
         return
-    is_wrong = ~(np.abs(array) <= LARGEST)
+    is_wrong = beyond(array)
     if is_wrong.any():
         first = tuple(int(index) for index in np.argwhere(is_wrong)[0])
         raise FileError(content.path, f"is {array[first]} at {first}", field=name)

@@ -18,7 +18,8 @@ NAN[2, 5] = np.nan
 def claims(shape: tuple[int, ...]) -> bytes:
     """An archive whose array has a header and no data."""
     header, archive = io.BytesIO(), io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    formats: Any = np.lib.format
+    formats.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
     with zipfile.ZipFile(archive, "w") as members:
         members.writestr("u.npy", header.getvalue())
     return archive.getvalue()
@@ -109,8 +110,20 @@ def test_netcdf_is_read_with_its_coordinates(tmp_path: Path) -> None:
     dataset.to_netcdf(tmp_path / "run.nc", engine="scipy")
     done = run_command("audit", "run.nc", folder=tmp_path)
     assert done.returncode == 2 and "is packed (scale_factor)" in done.stderr
-    (tmp_path / "run.nc").write_text("no")
-    assert run_command("audit", "run.nc", folder=tmp_path).returncode == 2
+    (tmp_path / "run.nc").write_bytes(b"CDF no")
+    done = run_command("audit", "run.nc", folder=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: run.nc: cannot be read as a dataset (")
+
+
+def test_own_datasets_are_read(tmp_path: Path) -> None:
+    for module in ("xarray", "h5netcdf", "zarr"):
+        pytest.importorskip(module)
+    for name in ("run.nc", "run.zarr"):
+        run = ("simulate", "heat1d", "--backend", "fast", "--steps", "4", "--save", name, "-q")
+        assert run_command(*run, folder=tmp_path).returncode == 0
+        done = run_command("audit", name, "--json", folder=tmp_path)
+        shown = json.loads(done.stdout)
+        assert done.returncode == 0 and shown["verdict"] == "conserved" and shown["mesh"] == [128]
 
 
 @pytest.mark.parametrize(

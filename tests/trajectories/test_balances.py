@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError, UsageError
-from pisnn_deploy.project.audit_request import AuditRequest
+from pisnn_deploy.project.audit_request import AuditRequest, audit_law
 from pisnn_deploy.project.auditing import audit
 from pisnn_deploy.trajectories.result import FieldAudit
 from pisnn_deploy.trajectories.sums import total_of
@@ -156,6 +156,16 @@ def test_a_law_of_several_fields(tmp_path: Path) -> None:
         audit(AuditRequest(path, law="shallow_water1d", mesh="4x4"))
 
 
+def test_sources_and_exchange_open_a_field(tmp_path: Path) -> None:
+    rows = np.full((3, 8, 8), 0.5)
+    path = saved(tmp_path, u=rows, v=rows, time=[0.0, 1.0, 2.0])
+    by_name = {field.name: field for field in audit(AuditRequest(path, law="gray_scott2d")).fields}
+    assert by_name["u"].verdict == "open" and by_name["u"].sides.startswith("source ")
+    assert by_name["u"].sides.endswith("exchange reaction")
+    together = audit_law("gray_scott2d", None, 2).opening("u+v")
+    assert "source" in together and "exchange" not in together
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 1000])
 def test_sums_are_as_good_as_exact(size: int) -> None:
     rng = np.random.default_rng(size)
@@ -168,7 +178,7 @@ def test_sums_are_as_good_as_exact(size: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int8])
-def test_sums_of_integers_are_exact(dtype: type) -> None:
-    limits = np.iinfo(dtype)
-    values = np.array([limits.max, limits.min, limits.max, limits.max - 1, 3], dtype)
+def test_sums_of_integers_are_exact(dtype: Any) -> None:
+    limits: Any = np.iinfo(dtype)
+    values: NDArray[Any] = np.array([limits.max, limits.min, limits.max, limits.max - 1, 3], dtype)
     assert total_of(values) == sum(values.tolist())
