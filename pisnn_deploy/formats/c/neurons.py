@@ -275,21 +275,22 @@ def _nest(nest: Nest, reads: Sequence[Reads], ends: Integers, arrays: Sequence[A
     loops = LOOPS[: len(nest.counts)]
     for level, (loop, count) in enumerate(zip(loops, nest.counts, strict=True)):
         yield f"{INDENT * (level + 1)}for ({loop} = 0; {loop} < {count}; {loop}++) {{"
-    terms: dict[str, list[str]] = {port: [] for port in call.ports}
+    terms: dict[str, list[tuple[int, str]]] = {port: [] for port in call.ports}
     types = dict(zip(call.ports, call.types, strict=True))
     for column, steps, weight, number in zip(nest.columns, nest.steps, nest.weights, nest.parts, strict=True):
         first = int(ends[number]) - reads[number].matrix.width
         index = _index(column - first, loops, steps)
         port = reads[number].port
-        terms[port].append(_term(weight, f"({types[port]}){arrays[number].name}[{index}]"))
+        array, type_ = arrays[number], types[port]
+        element = f"{array.name}[{index}]"
+        terms[port].append((weight, element if array.type == type_ else f"({type_}){element}"))
     yield from _called(call, _index(nest.first, loops, nest.strides), terms, len(loops) + 1)
     for level in range(len(loops), 0, -1):
         yield f"{INDENT * level}}}"
 
 
-def _called(call: Call, neuron: str, terms: dict[str, list[str]], level: int) -> Iterator[str]:
-    sums = ["".join(terms[port]).lstrip("+ ").strip() or "0" for port in call.ports]
-    sums = [f"-{text[2:]}" if text.startswith("- ") else text for text in sums]
+def _called(call: Call, neuron: str, terms: dict[str, list[tuple[int, str]]], level: int) -> Iterator[str]:
+    sums = [_sum(terms[port]) for port in call.ports]
     if len(sums) < 2:
         yield f"{INDENT * level}{call.name}({', '.join([neuron, *sums])});"
         return
@@ -298,9 +299,29 @@ def _called(call: Call, neuron: str, terms: dict[str, list[str]], level: int) ->
         yield f"{INDENT * (level + 1)}{text}{',' if number < len(sums) - 1 else ');'}"
 
 
-def _term(weight: int, text: str) -> str:
-    size = "" if abs(weight) == 1 else f"{literal(abs(weight))} * "
-    return f" {'-' if weight < 0 else '+'} {size}{text}"
+def _sum(terms: Sequence[tuple[int, str]]) -> str:
+    """Weighted sum, with one product for all terms of the same absolute weight.
+
+    The type holds the sum of the absolute values of all products, so it holds any sum of terms and any partial sum.
+    """
+    alike: dict[int, list[tuple[int, str]]] = {}
+    for weight, text in terms:
+        alike.setdefault(abs(weight), []).append((weight, text))
+    parts = []
+    for size, group in alike.items():
+        sign = 1 if group[0][0] > 0 else -1
+        inner = _added((weight * sign > 0, text) for weight, text in group)
+        if size == 1:
+            parts += [(weight > 0, text) for weight, text in group]
+        else:
+            parts.append((sign > 0, f"{literal(size)} * {f'({inner})' if len(group) > 1 else inner}"))
+    return _added(parts) or "0"
+
+
+def _added(terms: Iterable[tuple[bool, str]]) -> str:
+    """Sum of terms, each positive or not."""
+    text = "".join(f" {'+' if is_positive else '-'} {term}" for is_positive, term in terms)
+    return text.removeprefix(" + ") if text.startswith(" +") else text.replace(" - ", "-", 1)
 
 
 def _index(first: int, loops: Sequence[str], steps: Sequence[int]) -> str:
