@@ -129,18 +129,25 @@ class _Rate(ProgressColumn):
 class _Lines:
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total, self._last, self._done = title, total, time.monotonic(), 0
+        self._has_started = False
 
     def __call__(self, done: int, note: str = "") -> None:
         now = time.monotonic()
-        if not self._done and not done:  # start-up is not part of a step's time
-            self._last = now
         if now - self._last >= SECONDS_BETWEEN_LINES:
-            rate = (done - self._done) / (now - self._last)
-            self._last, self._done = now, done
-            left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
+            # The time before the first call includes start-up, such as compiling a kernel, and says nothing of a step.
+            speed = self._speed(done, now) if self._has_started else ""
             beside = f", {note}" if note else ""
-            digits = 0 if rate >= FAST else 1
-            print_message(f"{self._title}: {done} of {self._total}, {rate:.{digits}f}/s{left}{beside}")
+            print_message(f"{self._title}: {done} of {self._total}{speed}{beside}")
+            self._last, self._done = now, done
+        elif not self._has_started:
+            self._last, self._done = now, done
+        self._has_started = True
+
+    def _speed(self, done: int, now: float) -> str:
+        """Steps per second since the last line, and the time left at that speed."""
+        rate = (done - self._done) / (now - self._last)
+        left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
+        return f", {rate:.{0 if rate >= FAST else 1}f}/s{left}"
 
 
 def listener(*, quiet: bool) -> Listener:

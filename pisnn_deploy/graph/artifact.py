@@ -46,6 +46,7 @@ DOCUMENTS = ("graph.json", "certificate.json", "provenance.json", "seal.json")
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
+_CHECKSUM = re.compile(r"CRC.*'([\w./-]{1,120})'")
 _REMEDY = "compile the model again"
 LARGEST_VERSION = 1 << 20
 LONGEST_VERSION = 64
@@ -163,7 +164,7 @@ def read_artifact(path: Path) -> Artifact:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(path, archive)
     except DAMAGED_ARCHIVE as error:
-        raise _not_read(path, data) from error
+        raise _not_read(path, data, str(error)) from error
     documents: dict[str, dict[str, Any]] = {}
     for name in DOCUMENTS[:-1]:
         documents[name] = _document(path, name, members)
@@ -192,10 +193,18 @@ def read_artifact(path: Path) -> Artifact:
     return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(sorted(altered)))
 
 
-def _not_read(path: Path, data: bytes) -> FileError:
-    """The error for an archive that cannot be read. It has each name twice, so damage to one leaves the other."""
+def _not_read(path: Path, data: bytes, reason: str) -> FileError:
+    """The error for an archive that cannot be read. It has each name twice, so damage to one leaves the other.
+
+    Parameters
+    ----------
+    reason : str
+        What zipfile says, which quotes the name of a member whose bytes are not those of its checksum.
+    """
     if b"PK" in data and DOCUMENTS[0].encode() in data:
-        return FileError(path, "is a damaged artifact", remedy="copy it again from its source, or " + _REMEDY)
+        member = _CHECKSUM.search(reason)
+        where = f" (in {member[1]})" if member else ""
+        return FileError(path, f"is a damaged artifact{where}", remedy="copy it again from its source, or " + _REMEDY)
     return FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile")
 
 

@@ -65,7 +65,19 @@ def test_messages_and_progress_on_stderr(capsys: pytest.CaptureFixture[str], mon
         report(1)
     first, second = capsys.readouterr().err.splitlines()
     assert first == r"a\n::error::b\x9b\u202e[red]"
-    assert second.startswith(r"a\n::error::b\x9b\u202e[red]: 1 of 2, ")
+    assert second == r"a\n::error::b\x9b\u202e[red]: 1 of 2"
+
+
+def test_the_time_left_is_estimated_without_what_came_before_the_first_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 20.0, 22.0, 24.0])
+    monkeypatch.setattr("pisnn_deploy.cli.console.time.monotonic", lambda: next(clock))
+    with progress("a run", 400, quiet=False) as report:
+        for done in (100, 200, 300):
+            report(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["a run: 100 of 400", "a run: 200 of 400, 50/s, 4 s left", "a run: 300 of 400, 50/s, 2 s left"]
 
 
 def test_wrong_words_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:

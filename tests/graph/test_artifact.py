@@ -303,15 +303,26 @@ def test_whatever_the_reader_of_archives_raises_is_a_refusal(
     assert str(caught.value).endswith(f"a.pisnn: {DAMAGED}")
 
 
-@pytest.mark.parametrize("place", [0, 2, 60, 0.25, 0.5, -20, -5])
-def test_one_wrong_byte_leaves_a_damaged_artifact(place: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "where"),
+    [
+        (0, ""),
+        (2, ""),
+        (60, " (in arrays/fields.u.held.npy)"),
+        (0.25, " (in arrays/populations.membrane.start.mass_before.npy)"),
+        (0.5, " (in certificate.json)"),
+        (-20, ""),
+        (-5, ""),
+    ],
+)
+def test_one_wrong_byte_leaves_a_damaged_artifact(place: float, where: str, tmp_path: Path) -> None:
     data = bytearray(artifact_bytes(compiled(cells=4), {}))
     data[int(place * len(data)) if isinstance(place, float) else place] ^= 0x10
     path = tmp_path / "a.pisnn"
     path.write_bytes(data)
     with pytest.raises(FileError) as caught:
         read_artifact(path)
-    assert str(caught.value) == f"{path}: {DAMAGED}"
+    assert str(caught.value) == f"{path}: {DAMAGED.replace('artifact', f'artifact{where}', 1)}"
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 another archive", b"a text on graph.json"])
