@@ -22,6 +22,7 @@ from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.report.accuracy_picture import draw_waterfall, waterfall_of
 from pisnn_deploy.report.core_picture import core_map, core_uses
+from pisnn_deploy.report.flows import draw_ledgers, draw_spikes
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
     Field,
@@ -53,7 +54,7 @@ MOST_LINES = 64
 """Maximum number of lines of a table whose length depends on a file."""
 MOST_CHARACTERS = 2000
 """Maximum length of a text from a file."""
-_CHART_HEIGHT = 2.7
+_CHART_HEIGHT, _RASTER_HEIGHT = 2.7, 3.4
 _PAGE = files("pisnn_deploy.report") / "page"
 
 
@@ -288,6 +289,10 @@ def _charts(report: Report, thinned: Run) -> dict[str, Any]:
         "balance": chart("balance", _CHART_HEIGHT, partial(draw_balance, graph=graph, times=times, run=thinned)),
         "packets": chart("packets", _CHART_HEIGHT, partial(draw_packets, graph=graph, times=times, run=thinned)),
     }
+    if trace.step.size > 1 and trace.columns.size:
+        drawn["spikes"] = chart("spikes", _RASTER_HEIGHT, partial(draw_spikes, graph=graph, times=times, run=thinned))
+    if trace.columns.reservoirs:
+        drawn["ledgers"] = chart("ledgers", _CHART_HEIGHT, partial(draw_ledgers, graph=graph, times=times, run=thinned))
     if np.isfinite(measured.relative_l2).any():
         draw = partial(draw_error, graph=graph, times=times, run=thinned, errors=measured.errors)
         drawn["error"] = chart("error", _CHART_HEIGHT, draw)
