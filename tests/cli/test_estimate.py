@@ -50,7 +50,8 @@ def test_every_target_has_the_figures_of_check(artifact: str) -> None:
             assert row[name]["sources"] and all(row[name]["sources"])
         assert row["fits"] and not row["problems"]
     by_name = {row["target"]: row for row in told["targets"]}
-    assert by_name["ecp5-25f"][TIME]["low"] is None and by_name["ecp5-25f"]["pde_steps_per_second"]["low"] is None
+    assert by_name["ecp5-25f"][TIME]["high"] < by_name["ice40-up5k"][TIME]["low"]
+    assert by_name["ecp5-25f"]["energy_per_pde_step_nj"]["low"] is None
     m4 = by_name["cortex-m4"]
     assert m4["pde_steps_per_second"]["high"] == 1e6 / m4[TIME]["low"]
 
