@@ -98,7 +98,7 @@ GUESTS = {
     "onnx": {"formats"},
     "google.protobuf": {"formats"},
     "nir": {"formats"},
-    "h5py": {"formats"},
+    "h5py": {"fields", "formats"},
     "onnxruntime": {"formats", "runs"},
     "dask": {"runs"},
     "distributed": {"campaign", "runs"},

@@ -143,7 +143,13 @@ def _opened(path: Path) -> Iterator[xarray.Dataset]:
 
 def _engine(path: Path) -> str:
     with path.open("rb") as stream:
-        return "scipy" if stream.read(3) == b"CDF" else "h5netcdf"
+        if stream.read(3) == b"CDF":
+            return "scipy"
+    import h5py
+
+    # Of a file that is no HDF5, h5netcdf leaves half an object, whose end Python reports on stderr.
+    h5py.File(path, "r").close()
+    return "h5netcdf"
 
 
 def _require_coordinates(path: Path, graph: IntegerGraph, dataset: xarray.Dataset) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -282,3 +284,21 @@ def test_traces_of_others_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(UsageError, match=r"a.npz: is not a trace of this graph"):
         read_start(path, graph)
+
+
+@pytest.mark.filterwarnings("error")
+def test_damaged_datasets_are_refused_in_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("h5netcdf")
+    graph = graph_of("line")
+    save(graph, tmp_path / "a.nc")
+    for name, content in {
+        "cut": (tmp_path / "a.nc").read_bytes()[:900],
+        "text": b"text",
+        "old": b"CDF\x01\x00",
+    }.items():
+        path = tmp_path / f"{name}.nc"
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=rf"^{re.escape(str(path))}: cannot be read"):
+            read_start(path, graph)
+    gc.collect()
+    assert capfd.readouterr().err == ""
