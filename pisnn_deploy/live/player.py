@@ -13,9 +13,9 @@ from pisnn_deploy.live.session import Session
 
 FASTEST = 1_000_000.0
 """Largest speed in PDE steps per second; faster than most machines."""
-MOST_AT_ONCE = 10_000
+MOST_AT_ONCE = 1000
 """Maximum number of PDE steps of one request."""
-SLICE_SECONDS = 0.05
+SLICE_SECONDS, LONGEST_SLICE_SECONDS = 0.05, 0.25
 _BREATH = 0.005
 """Seconds between slices in which requests are heard."""
 LONGEST_FAULT = 200
@@ -144,23 +144,23 @@ class Player:
 
     def _play(self) -> None:
         """Run in slices of about `SLICE_SECONDS`; between them, others have their turn."""
-        due, some = 0.0, 1.0
+        due, some, wanted = 0.0, 1.0, SLICE_SECONDS
         with self._turn:
             while not self._closed:
                 if not self._runs:
                     self._turn.wait()
-                    due, some = 0.0, 1.0
+                    due, some, wanted = 0.0, 1.0, SLICE_SECONDS
                     continue
-                begun = time.perf_counter()
+                begun, before = time.perf_counter(), self._session.seconds
                 if begun < due:
                     self._turn.wait(min(due - begun, 1.0))
                     continue
-                steps = max(1, int(min(some, self._speed * SLICE_SECONDS)))
+                steps = max(1, int(min(some, self._speed * wanted)))
                 self._session.advance(steps)
                 self._runs = not self._session.has_ended
-                advanced = time.perf_counter()
                 self._show()
-                ended = time.perf_counter()
-                # Slices grow until a step costs more than showing it.
-                some = min(2 * some, steps * SLICE_SECONDS / max(advanced - begun, 1e-6))
+                ended, stepping = time.perf_counter(), self._session.seconds - before
+                # Showing a large mesh takes longer than a step, so slices grow until it is the smaller part.
+                wanted = min(max(SLICE_SECONDS, 2 * (ended - begun - stepping)), LONGEST_SLICE_SECONDS)
+                some = min(2 * some, steps * wanted / max(stepping, 1e-6))
                 due = max(begun + steps / self._speed, ended + _BREATH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from pisnn_deploy.audit.recovery import Detection, detection_of
@@ -39,10 +40,12 @@ class Session:
         State after the last audited PDE step, and one PDE step before it (at the start, the same).
     violation : CheckError or None
         Why the run stopped.
+    seconds : float
+        Time of stepping, without copies of states.
     """
 
     def __init__(self, graph: IntegerGraph, mass: Integers) -> None:
-        self.graph, self._mass = graph, mass
+        self.graph, self._mass, self.seconds = graph, mass, 0.0
         bits = max((graph.bits(channels.population, "packet") for channels in graph.channels), default=1)
         self.last_step = min(MOST_STEPS, LARGEST_SUM >> (bits - 1))
         self._kernels = stepper_of(graph, start_of(graph, mass), self.last_step)
@@ -94,7 +97,9 @@ class Session:
         while steps:
             # A transient fault leaves the machine within a few PDE steps, and kernels are far quicker.
             some = steps if self._faulty is None else 1
+            begun = time.perf_counter()
             self._stepper.advance(some)
+            self.seconds += time.perf_counter() - begun
             self.now = self._stepper.state()
             steps -= some
             if self._faulty is not None and not self._at_work(_LATE):

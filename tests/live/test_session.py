@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import numpy as np
 import pytest
-from models_under_test import compiled
+from laws_compiled import compiled_law
+from models_under_test import compiled, compiled_box, plane_model, space_model
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.live.history import MOST_POINTS, History
-from pisnn_deploy.live.scene import Observer
+from pisnn_deploy.live.scene import Observer, described
 from pisnn_deploy.live.session import Session
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 
@@ -114,3 +117,36 @@ def test_histories_are_thinned_and_keep_both_ends() -> None:
     history.add([4999.0])
     steps = [point[0] for point in history.points]
     assert len(steps) <= MOST_POINTS and (steps[0], steps[-1]) == (0, 4999) and steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize(
+    ("make", "drawn"),
+    [
+        (lambda: compiled_box(plane_model(), (6, 5), "periodic"), 30),
+        (lambda: compiled_box(space_model(), (5, 4, 3), "no-flux"), 12),
+        (lambda: compiled_law("gray_scott2d", (6, 6)), 36),
+    ],
+    ids=["plane", "box", "several fields"],
+)
+def test_any_graph_is_shown_and_every_offered_fault_fits(make: Callable[[], IntegerGraph], drawn: int) -> None:
+    graph = make()
+    with closing(Session(graph, graph.initial)) as session:
+        observer = Observer(session)
+        session.advance(3)
+        json.dumps(described(graph, observer.view, session.last_step), allow_nan=False)
+        scene = observer.scene()
+        for number, field in enumerate(graph.fields):
+            values = np.frombuffer(base64.b64decode(scene.document(field.name)["values"]), "<f4")
+            cells = session.now.mass[_first_holder(graph, number) :][: graph.mesh.cells]
+            assert values.size == drawn
+            assert np.array_equal(values, field.values(cells)[observer.view.cells].astype("<f4"))
+        for offered in scene.document("")["offered"]:
+            session.reset()
+            session.advance(3)
+            session.inject(offered["spec"], recovers=True)
+            session.advance(3)
+            json.dumps(observer.scene().document(""), allow_nan=False)
+
+
+def _first_holder(graph: IntegerGraph, number: int) -> int:
+    return sum(field.size for field in graph.fields[:number])
