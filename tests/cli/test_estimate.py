@@ -57,7 +57,8 @@ def test_every_target_has_the_figures_of_check(artifact: str) -> None:
 
 
 def test_the_table_names_targets_sources_and_missing_figures(artifact: str) -> None:
-    ended = CliRunner().invoke(group, ["estimate", artifact, "--profile", "ecp5-25f", "--profile", "loihi2"])
+    words = ["estimate", artifact, "--profile", "ecp5-25f", "--profile", "loihi2"]
+    ended = CliRunner().invoke(group, words, env={"COLUMNS": "200"})
     assert ended.exit_code == 0
     text = " ".join(ended.stdout.split())
     assert "ecp5-25f" in text and "not published" in text and "sources" in text and "cortex-m0" not in text
