@@ -41,6 +41,7 @@ from pisnn_deploy.core.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
     "models": "List the models and laws of the zoo, or show one.",
+    "new": "Write a commented starter of a law, recipe, profile or plan.",
     "law": "Explain the recipe of a conservation law.",
     "train": "Train a model from a recipe.",
     "compile": "Compile a model to an artifact.",

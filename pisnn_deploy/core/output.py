@@ -56,8 +56,26 @@ def write_private(path: Path, data: bytes) -> None:
     FileError
         Something of that name exists, or the folder is missing or not writable.
     """
+    write_new(path, data, 0o600)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a new file; nothing is ever overwritten.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole content.
+    mode : int
+        Permissions, less those that the process masks.
+
+    Raises
+    ------
+    FileError
+        Something of that name exists, or the folder is missing or not writable.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
     except OSError as error:
