@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -89,20 +90,29 @@ def train_to_file(
     named = Path(recipe)
     path = output or (named.with_suffix(SAFETENSORS) if is_file_name(recipe) else Path(f"{recipe}{SAFETENSORS}"))
     check_outputs([path], [recipe])
-    state = _State(path.with_name(f"{path.name}.state"), resume, listener)
+    state = _State(path.with_name(f"{path.name}.state"), resume, listener, _command(recipe, output, seed))
     with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as recipe_file:
         if is_law(read_mapping(recipe_file)):
             return _train_law(read_law(recipe_file), path, seed, state)
         return _train_model(recipe_file, path, seed, state)
 
 
+def _command(recipe: str, output: Path | None, seed: int | None) -> str:
+    """Command that goes on with a training."""
+    words = ["pisnn-deploy", "train", recipe]
+    words += [] if output is None else ["-o", str(output)]
+    words += [] if seed is None else ["--seed", str(seed)]
+    return shlex.join([*words, "--resume"])
+
+
 @dataclass(frozen=True)
 class _State:
-    """Where an interrupted training is kept, and who hears of it."""
+    """Where an interrupted training is kept, who hears of it, and the command that goes on."""
 
     path: Path
     resume: bool
     listener: Listener
+    command: str
 
     @contextmanager
     def progress(self, name: str, total: int) -> Iterator[Progress]:
@@ -114,7 +124,7 @@ class _State:
                 yield report
         except KeyboardInterrupt:
             if self.path.exists():
-                self.listener.say(f"the state of the training is in {self.path}; go on with `resume`")
+                self.listener.say(f"the state of the training is in {self.path}; go on with: {self.command}")
             raise
 
 
@@ -127,8 +137,8 @@ def _train_model(recipe: Path, path: Path, seed: int | None, state: _State) -> T
     read = read_recipe(recipe)
     with state.progress(read.model.name, epochs(read)) as report:
 
-        def on_epoch(done: int, total: int, loss: float) -> None:
-            report(done, f"loss {loss:.3g}")
+        def on_epoch(done: int, total: int, loss: float, held_out: float | None) -> None:
+            report(done, f"loss {loss:.3g}" + ("" if held_out is None else f", held-out error {held_out:.2e}"))
 
         trained = train(read, seed=seed, resume=state.resume, state_path=state.path, on_epoch=on_epoch)
     training = Training(read.model.name, path, trained)

@@ -16,12 +16,14 @@ import torch
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.mesh.boundary import AXES
 from pisnn_deploy.physics.clock import nominal_time_step
 from pisnn_deploy.physics.model import Model, ModelSpec
-from pisnn_deploy.training.assessment import Assessment, HeldOut, assess, first_order
+from pisnn_deploy.training.assessment import Assessment, assess, integer_kernels
 from pisnn_deploy.training.fields import TrainingFields, on_training_mesh, training_fields
 from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
+from pisnn_deploy.training.held_out import HeldOutFields, held_out
 from pisnn_deploy.training.lava_dl import slayer
 from pisnn_deploy.training.objective import Objective, RolloutDefect
 from pisnn_deploy.training.pisnn import PISNN
@@ -29,12 +31,11 @@ from pisnn_deploy.training.recipe import GaussNewtonOptions, Recipe, TrainingOpt
 from pisnn_deploy.training.state import like, tensors
 from pisnn_deploy.training.tensor_file import read_tensors
 
-OnEpoch = Callable[[int, int, float], None]
-"""Called with the number of completed epochs, the total number, and the last loss."""
+OnEpoch = Callable[[int, int, float, float | None], None]
+"""Called with the number of completed epochs, the total number, the last loss, and the relative L2 error on held-out
+fields, which is measured now and then: None until then."""
 _SAVE_EVERY = 25
-HELD_OUT_FIELDS = 8
-HELD_OUT_STRETCH = 2
-"""Ratio of the held-out rollouts' length to the longest training horizon."""
+_SHOWN_WEIGHTS = 16
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,24 @@ class Trained:
             ("accepted", f"up to {judged.accept:.2e}"),
             ("time step", f"{summary['time_step']:.6g}"),
             *((each.name, f"{each.learned:.6g}, expected {each.wanted:.6g}") for each in judged.coefficients),
+            *_kernel_rows(self.model),
             ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
             *(("failed", sentence) for sentence in judged.failures),
         ]
+
+
+def _kernel_rows(model: Model) -> list[tuple[str, str]]:
+    """Weights of a linear model as integers, and their unit; none with hidden layers or many weights."""
+    spec = model.spec
+    kernels = integer_kernels(model, 0.0)
+    if len(model.weights) > 1 or kernels[0].size > _SHOWN_WEIGHTS:
+        return []
+    unit = spec.weight_unit * 2.0 ** -spec.weight_exponents[0]
+    names = [f" along {axis}" for axis in AXES] if spec.rates else [""]
+    return [
+        (f"weights{name}", f"{' '.join(f'{weight:g}' for weight in np.rint(kernel / unit))}, in units of {unit:g}")
+        for name, kernel in zip(names, kernels, strict=False)
+    ]
 
 
 def train(
@@ -188,7 +204,7 @@ def _train_with_gauss_newton(
         arrays = {name: torch.from_numpy(vars(progress)[name]) for name in ("parameters", "rounded")}
         state.save({**vars(progress), **arrays, "losses": list(progress.losses)})
         if on_epoch is not None:
-            on_epoch(done, total_steps(options), progress.losses[-1])
+            on_epoch(done, total_steps(options), progress.losses[-1], None)
 
     try:
         end = training.run(state.restore(restored) or training.start(), keep)
@@ -259,6 +275,7 @@ def _train_with_adam(
         return losses
 
     losses: list[float] = state.restore(restored) or []
+    seen: float | None = None
     for epoch in range(len(losses), options.epochs):
         net.neuron.quantised = epoch >= options.quantised_from * options.epochs
         defect.steps = options.horizons[epoch * len(options.horizons) // options.epochs]
@@ -274,13 +291,15 @@ def _train_with_adam(
         if (epoch + 1) % _SAVE_EVERY == 0:
             states = {name: {**part.state_dict()} for name, part in parts.items()}
             state.save({**states, "losses": losses})
+            if on_epoch is not None:
+                seen = HeldOutFields.drawn(net, fields, options, seed).error(net)
         if on_epoch is not None:
-            on_epoch(epoch + 1, options.epochs, losses[-1])
+            on_epoch(epoch + 1, options.epochs, losses[-1], seen)
     state.remove()
     net.neuron.quantised = True
     model, step = net.to_model(), _final_time_step(net, fields)
-    held_out = _held_out(_initial_network(spec, options, seed), net, fields, options, seed)
-    assessment = assess(model, fields.mesh.spacing, step, held_out, options.accept)
+    judged = held_out(_initial_network(spec, options, seed), net, fields, options, seed)
+    assessment = assess(model, fields.mesh.spacing, step, judged, options.accept)
     summary = {
         "seed": seed,
         "epochs": options.epochs,
@@ -290,46 +309,6 @@ def _train_with_adam(
         **assessment.document,
     }
     return Trained(model, summary, assessment)
-
-
-def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: TrainingOptions, seed: int) -> HeldOut:
-    """Roll out held-out fields with the network before and after training and with a first-order scheme."""
-    spec, steps = net.spec, max(options.horizons)
-    harmonic = spec.equation == "laplace"
-    steps = steps if harmonic else HELD_OUT_STRETCH * steps
-    random = np.random.default_rng([seed, 2])
-    drawn = torch.from_numpy(random.normal(size=(HELD_OUT_FIELDS, fields.numbers)))
-    start = fields.start(drawn)
-    counted = fields.counted(steps)
-
-    def end(candidate: PISNN) -> tuple[Any, Any]:
-        step = float(candidate.network.time_step(fields.mesh.spacing))
-        exact = fields.at(drawn, torch.tensor([steps * step], dtype=torch.float64))[:, 0, counted]
-        values = candidate.rollout(start.values, start.wires, steps, 2.0**-options.quantum_exponent)[-1][:, counted]
-        return values.numpy(), exact.numpy()
-
-    with torch.no_grad():
-        before, after = end(untrained), end(net)
-        time = steps * float(net.network.time_step(fields.mesh.spacing))
-        if harmonic:
-            first = end(PISNN.from_model(_two_point(net.to_model()), quantised=False))[0]
-            scheme = "the five-point Laplacian"
-        else:
-            widths, along = fields.mesh.spacing, spec.along or (1.0,) * len(spec.lengths)
-            numbers = [spec.diffusivity * each * time / width**2 for each, width in zip(along, widths, strict=True)]
-            first = first_order(start.values.numpy(), fields.mesh.shape, numbers, spec.velocity * time / widths[0])
-            scheme = "first-order upwind" if spec.velocity else "FTCS"
-    # Each network is compared at the physical time that its weights imply.
-    moved = before[0] - before[1] + after[1]
-    return HeldOut(start.values.numpy()[:, counted], after[1], moved, after[0], first, scheme, steps)
-
-
-def _two_point(model: Model) -> Model:
-    """Replace the flux network by the two-point flux."""
-    spec = model.spec
-    middle = (np.abs(spec.positions[0]) == 0.5) & (np.abs(spec.positions[1:]) == 0).all(axis=0)
-    kernel = np.where(middle, -2 * spec.diffusion_number * spec.positions[0], 0.0)
-    return Model(spec, (kernel[None, :],), (np.zeros(1),))
 
 
 def _final_time_step(net: PISNN, fields: TrainingFields) -> float:

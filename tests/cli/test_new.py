@@ -11,7 +11,7 @@ from commands import run_command
 from pisnn_deploy.project.starters import STARTERS
 from pisnn_deploy.training.recipe import read_recipe
 
-NEXT = {
+NEXT: dict[str, list[tuple[str, ...]]] = {
     "law": [("law", "show", "mine.yaml", "-q"), ("compile", "mine.yaml", "--mesh", "16", "-q", "-o", "mine.pisnn")],
     "profile": [("profiles", "validate", "mine.yaml"), ("compile", "heat1d", "--mesh", "16", "--profile", "mine.yaml")],
     "plan": [("campaign", "mine.yaml", "--dry-run")],

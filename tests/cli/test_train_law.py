@@ -49,10 +49,13 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "write_state", interrupted)
-    assert call(monkeypatch, "train", "cars.yaml") == 130
-    hint = "the state of the training is in cars.safetensors.state; go on with --resume"
+    assert call(monkeypatch, "train", "cars.yaml", "--seed", "2") == 130
+    hint = (
+        "the state of the training is in cars.safetensors.state; go on with: pisnn-deploy train cars.yaml --seed 2 "
+        "--resume"
+    )
     assert hint in capsys.readouterr().err.splitlines() and not Path("cars.safetensors").exists()
-    assert call(monkeypatch, "train", "cars.yaml", "--resume", "--json") == 0
+    assert call(monkeypatch, *hint.partition("pisnn-deploy ")[2].split(), "--json") == 0
     plain = json.loads(capsys.readouterr().out)
     assert plain["model"] == "cars.safetensors" and plain["seed"] == 2 and plain["failures"] == []
     assert plain["held_out_error"] < plain["first_order_error"] == plain["accept"]

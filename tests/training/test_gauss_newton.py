@@ -96,7 +96,7 @@ def test_the_network_starts_as_the_flux_of_burgers() -> None:
 def test_an_interrupted_training_resumes_to_the_same_weights(stop: int, tmp_path: Path) -> None:
     whole = train(small_recipe(), state_path=tmp_path / "whole")
 
-    def interrupt(done: int, epochs: int, loss: float) -> None:
+    def interrupt(done: int, *_: object) -> None:
         if done == stop:
             raise KeyboardInterrupt
 
@@ -172,7 +172,7 @@ def test_an_infinite_loss_stops_at_once_and_leaves_nothing(tmp_path: Path, monke
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
-    def interrupt(done: int, epochs: int, loss: float) -> None:
+    def interrupt(done: int, *_: object) -> None:
         raise KeyboardInterrupt
 
     state = tmp_path / "state"

@@ -66,7 +66,7 @@ def test_it_learns_and_is_seeded(tmp_path: Path) -> None:
 def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole = train(recipe(tmp_path), state_path=tmp_path / "whole")
 
-    def interrupt(done: int, epochs: int, loss: float) -> None:
+    def interrupt(done: int, *_: object) -> None:
         if done == 41:
             raise KeyboardInterrupt
 
@@ -81,6 +81,19 @@ def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path) -> 
     assert same(resumed.model, whole.model) and resumed.summary == whole.summary
 
 
+def test_the_held_out_error_is_reported_while_it_learns(tmp_path: Path) -> None:
+    seen: list[float | None] = []
+    whole = train(
+        recipe(tmp_path, TINY.replace("epochs: 60", "epochs: 50")),
+        state_path=tmp_path / "state",
+        on_epoch=lambda done, total, loss, held_out: seen.append(held_out),
+    )
+    assert seen[:24] == [None] * 24 and seen[24] is not None and len(set(seen[24:49])) == 1
+    assert seen[49] == whole.assessment.held_out_error
+    (row,) = (text for name, text in whole.rows if name == "weights")
+    assert row == f"{' '.join(f'{weight:g}' for weight in whole.model.weights[0][0] * 128)}, in units of 0.0078125"
+
+
 def test_the_leak_is_learned_where_the_recipe_says_so(tmp_path: Path) -> None:
     start = TINY.replace("half_width", "leak: 3000\n  half_width")
     learns = recipe(tmp_path, f"{start}  learn_leak: true\n")
@@ -90,7 +103,7 @@ def test_the_leak_is_learned_where_the_recipe_says_so(tmp_path: Path) -> None:
     assert learned.assessment.failures == () and fixed.assessment.failures
     assert learned.assessment.held_out_error < fixed.assessment.held_out_error / 8
 
-    def interrupt(done: int, epochs: int, loss: float) -> None:
+    def interrupt(done: int, *_: object) -> None:
         if done == 41:
             raise KeyboardInterrupt
 
@@ -109,7 +122,7 @@ def test_a_leak_can_be_learned_with_hidden_layers(tmp_path: Path) -> None:
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "_SAVE_EVERY", 1)
 
-    def interrupt(done: int, epochs: int, loss: float) -> None:
+    def interrupt(done: int, *_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
