@@ -76,17 +76,18 @@ class Trained:
 
 
 def _kernel_rows(model: Model) -> list[tuple[str, str]]:
-    """Weights of a linear model as integers, and their unit; none with hidden layers or many weights."""
+    """Nearest integers to the weights of a linear model, and their unit; none with hidden layers or many weights."""
     spec = model.spec
     kernels = integer_kernels(model, 0.0)
     if len(model.weights) > 1 or kernels[0].size > _SHOWN_WEIGHTS:
         return []
     unit = spec.weight_unit * 2.0 ** -spec.weight_exponents[0]
     names = [f" along {axis}" for axis in AXES] if spec.rates else [""]
-    return [
-        (f"weights{name}", f"{' '.join(f'{weight:g}' for weight in np.rint(kernel / unit))}, in units of {unit:g}")
-        for name, kernel in zip(names, kernels, strict=False)
-    ]
+    rows = []
+    for name, kernel in zip(names, kernels, strict=False):
+        integers = " ".join(f"{weight:g}" for weight in np.rint(kernel / unit))
+        rows.append((f"weights{name}", f"nearest integers {integers}, in units of {unit:g}"))
+    return rows
 
 
 def train(

@@ -91,7 +91,8 @@ def test_the_held_out_error_is_reported_while_it_learns(tmp_path: Path) -> None:
     assert seen[:24] == [None] * 24 and seen[24] is not None and len(set(seen[24:49])) == 1
     assert seen[49] == whole.assessment.held_out_error
     (row,) = (text for name, text in whole.rows if name == "weights")
-    assert row == f"{' '.join(f'{weight:g}' for weight in whole.model.weights[0][0] * 128)}, in units of 0.0078125"
+    integers = " ".join(f"{weight:g}" for weight in np.rint(whole.model.weights[0][0] * 128))
+    assert row == f"nearest integers {integers}, in units of 0.0078125"
 
 
 def test_the_leak_is_learned_where_the_recipe_says_so(tmp_path: Path) -> None:
