@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler.analysis.axis_kernels import nearest_along
 from pisnn_deploy.compiler.analysis.intervals import declared_names, network_ranges, operator_stages
 from pisnn_deploy.compiler.analysis.kernels import least_error, neighbours
-from pisnn_deploy.compiler.analysis.rows import face_rows
+from pisnn_deploy.compiler.analysis.rows import LinearRows, face_rows
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
@@ -235,10 +236,19 @@ class Quantise:
     def _quantum_exponent(self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int) -> int:
         widest_range = 2.0**self.state_bits
         finest = FINEST_QUANTUM_EXPONENT if max(abs(limits.lower), abs(limits.upper)) < widest_range else -1
+        known: dict[bytes, LinearRows] = {}
+
+        def rows_of(layer: IntegerLayer, reservoirs: Integers) -> LinearRows:
+            """Rows of all faces, which are the same for all exponents without a bias and reservoirs."""
+            key = layer.weight.tobytes() + layer.bias.tobytes() + reservoirs.tobytes()
+            if key not in known:
+                known[key] = face_rows(graph.mesh, graph.spec, layer, reservoirs)
+            return known[key]
+
         # All intervals grow with the exponent, so the largest that fits is found by bisection.
         exponents = range(finest + 1)
         position = bisect.bisect_left(
-            exponents, True, key=lambda e: self._widest(graph, weights, limits, leak, e) > self.state_bits
+            exponents, True, key=lambda e: self._widest(graph, weights, (limits, leak, e), rows_of) > self.state_bits
         )
         if position == 0:
             raise DoesNotFit(
@@ -250,9 +260,14 @@ class Quantise:
         return exponents[position - 1]
 
     def _widest(
-        self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int, exponent: int
+        self,
+        graph: FloatGraph,
+        weights: list[Integers],
+        choice: tuple[OperatingRange, int, int],
+        rows_of: Callable[[IntegerLayer, Integers], LinearRows],
     ) -> int:
-        spec = graph.spec
+        """Widest state or message with an operating range, a leak and a quantum's exponent."""
+        spec, (limits, leak, exponent) = graph.spec, choice
         window = _operating_window(graph, limits, exponent)
         largest_bias = max(float(np.abs(layer.bias).max(initial=0.0)) for layer in graph.layers)
         widest = signed_width(window.lower, window.upper)
@@ -260,7 +275,7 @@ class Quantise:
             return max(widest, self.state_bits + 1)
         operator = _operator(graph, weights, exponent)
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
-        rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
+        rows = rows_of(operator[0], reservoirs)
         names = (*(f"hidden{number}" for number in range(1, len(operator))), FLUX)
         programs = (*(rectifier(layer.shift) for layer in operator[:-1]), _face(graph, leak).program)
         stages = operator_stages(rows, operator, window, [*zip(names, programs, strict=True)])
