@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from at_home.heater.process import Heater
+from compiled_files import compile_file
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
@@ -159,6 +160,29 @@ def test_a_side_that_is_sent_its_own_value_changes_nothing_and_a_monitor_sees_th
     (spikes,) = of_port.values()
     assert np.array_equal(spikes[1 :: network.period].astype(np.int64), expected.spikes("flux")[1:])
     assert not spikes[:: network.period].any()
+
+
+def test_a_group_of_a_mesh_of_cells_is_driven_to_the_nearest_level() -> None:
+    mesh = str(Path(__file__).parents[1] / "cases" / "tpfa_stretched" / "coarse.msh")
+    before, after = (
+        compile_file(
+            "heat2d",
+            mesh=mesh,
+            boundary=f"cold=dirichlet=0 hot=dirichlet={hot}",
+            value_range="0,1",
+            fluxes="two-point",
+            digits="one",
+        )[0]
+        for hot in (1, 0.3)
+    )
+    shown = after.sole_field.reservoirs[after.ledgers_of(after.sole_field)["hot"][0]]
+    network = CLIFNetwork(artifact(before), 3, sides=["hot"])
+    source = Source(data=np.full((1, 1), shown + 1))
+    source.s_out.connect(network.side("hot"))
+    with Session(network) as session:
+        session.run(network.time_steps)
+    expected = run_graph("fast", after, before.initial, RunOptions(3))
+    assert np.array_equal(network.result().trace.mass, expected.trace.mass)
 
 
 def test_binary_spikes_have_a_line_for_each_bit() -> None:
