@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from commands import path_with_commands
 from models_under_test import compiled
 
+import pisnn_deploy
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.cli.commands.check import command
 from pisnn_deploy.cli.commands.simulate import command as simulate
@@ -134,9 +136,27 @@ def test_the_action_fails_and_still_writes_its_report(folder: Path) -> None:
     assert done.returncode == 1 and outputs == {} and done.stdout.startswith("::error file=heat.pisnn,")
 
 
+def test_the_action_checks_several_files_with_some_rules(folder: Path) -> None:
+    shutil.copy(folder / "heat.pisnn", folder / "second.pisnn")
+    for artifact in ("heat.pisnn second.pisnn", "heat.pisnn\nsecond.pisnn\n", "*.pisnn"):
+        done, _ = run_action(folder, artifact=artifact, profile="loihi1", format="github", ignore="PD105")
+        assert done.returncode == 1
+        assert all(f"::error file={name}," in done.stdout for name in ("heat.pisnn", "second.pisnn"))
+    codes = sorted(set(re.findall(r"::error file=heat.pisnn,title=(PD\d+)", done.stdout)))
+    ignored, _ = run_action(folder, artifact="heat.pisnn", profile="loihi1", format="github", ignore=",".join(codes))
+    selected, _ = run_action(folder, artifact="heat.pisnn", profile="loihi1", format="github", select=codes[0])
+    assert (ignored.returncode, selected.returncode) == (0, 1)
+
+
+def test_the_page_names_the_version_as_the_tag() -> None:
+    assert set(re.findall(r"pisnn-deploy@v([\d.]+)", PAGE)) == {pisnn_deploy.__version__}
+    revisions = set(re.findall(r"rev: v([\d.]+)", PAGE))
+    assert revisions <= {pisnn_deploy.__version__}
+
+
 def test_inputs_of_the_action_are_no_commands(folder: Path) -> None:
     hostile = '$(touch owned); `touch owned` "; touch owned #'
-    for name in ("artifact", "profile", "format", "output", "baseline", "max-growth"):
+    for name in ("artifact", "profile", "format", "output", "baseline", "max-growth", "select", "ignore", "fail-on"):
         done, _ = run_action(folder, **{"artifact": "heat.pisnn", "baseline": "heat.json", name: hostile})
         assert done.returncode in (0, 2) and not (folder / "owned").exists()
     assert not any("${{" in step.get("run", "") for step in ACTION["runs"]["steps"])
@@ -145,7 +165,9 @@ def test_inputs_of_the_action_are_no_commands(folder: Path) -> None:
 
 def test_the_action_installs_this_repository_on_a_python_that_it_supports() -> None:
     steps = ACTION["runs"]["steps"]
-    assert ACTION["inputs"]["python-version"]["default"] == "3.10" == (ROOT / ".python-version").read_text()[:4]
+    assert ACTION["inputs"]["python-version"]["default"] == "3.13"
+    assert steps[0]["with"]["cache"] == "pip"
+    assert steps[0]["with"]["cache-dependency-path"].endswith("/setup.cfg")
     assert steps[1]["run"].endswith('pip install --quiet --disable-pip-version-check "$GITHUB_ACTION_PATH"')
 
 
