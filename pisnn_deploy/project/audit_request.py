@@ -112,6 +112,12 @@ class AuditLaw:
         return ", ".join(reasons)
 
 
+def law_fields(text: str | None) -> tuple[str, ...]:
+    """Fields of a law of several or named fields; none for a law that holds for each field on its own."""
+    read = None if text is None or text.startswith(DIFFUSION) else read_law_model(text)
+    return () if read is None else read.spec.parsed().fields
+
+
 def audit_law(text: str, boundary: Boundary | None, axes: int) -> AuditLaw:
     """Read the equations of an option.
 

@@ -13,7 +13,7 @@ from pisnn_deploy.laws.equations import equations
 from pisnn_deploy.laws.grid import Grid
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.mesh.boundary import Boundary
-from pisnn_deploy.project.audit_request import ASSUMED, AuditLaw, AuditRequest, audit_law, opening_of
+from pisnn_deploy.project.audit_request import ASSUMED, AuditLaw, AuditRequest, audit_law, law_fields, opening_of
 from pisnn_deploy.project.conditions import read_boundary
 from pisnn_deploy.trajectories.balance import Rounding, balance_of, unit_roundoff
 from pisnn_deploy.trajectories.content import Array, Content, Trajectory, is_field_list, trajectory_of
@@ -83,7 +83,7 @@ def _read(request: AuditRequest) -> tuple[Content, Trajectory]:
     if is_own_trace(content):
         boundary = None if request.boundary is None else read_boundary(request.boundary, axes_of(content))
         content = as_trajectory(content, boundary)
-    return content, trajectory_of(content, mesh, request.fields)
+    return content, trajectory_of(content, mesh, request.fields or law_fields(request.law))
 
 
 def _lengths(request: AuditRequest, trajectory: Trajectory, law: AuditLaw | None) -> tuple[tuple[float, ...], str]:
@@ -148,6 +148,8 @@ def _audited(setting: _Setting, name: str, by_law: LawBalance | None) -> FieldAu
     entered = entered_of(setting.content, setting.trajectory, name)
     faces = transported_of(setting.content, setting.trajectory, name)
     opening = opening_of(setting.boundary) if setting.law is None else setting.law.opening(name)
+    if setting.boundary is None and setting.law is None and setting.content.has_ledgers:
+        opening = "ledgers of the run"
     sides = opening or "closed"
     if entered is not None and (opening or entered.any()):
         sides = "the file has what came in"

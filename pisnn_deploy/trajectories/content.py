@@ -26,6 +26,9 @@ MOST_AXES = 3
 LARGEST = 1e60
 """Largest float, so that no square or product overflows."""
 _SHOWN_NAMES = 12
+_OF_RUNS = re.compile(r"(^|\.)(transported|entered$|probe\.)|(^|_)ledger$")
+"""Names of what runs record beside fields."""
+_LEDGER = re.compile(r"(^|_)ledger$")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class Content:
         """Array of a name, or of that name for one field (``FIELD.NAME``)."""
         special = self.arrays.get(f"{of}.{name}") if of else None
         return self.arrays.get(name) if special is None else special
+
+    @property
+    def has_ledgers(self) -> bool:
+        """Whether a run of `simulate` recorded what passed its sides and sources."""
+        return any(_LEDGER.search(name) for name in self.arrays)
 
     def first(self, names: tuple[str, ...]) -> tuple[str, Array] | None:
         """First array of some names that the file has."""
@@ -130,10 +138,10 @@ def trajectory_of(content: Content, mesh: tuple[int, ...] | None, names: tuple[s
 
 def _fields(content: Content, mesh: tuple[int, ...] | None) -> dict[str, Array]:
     """Arrays with a row for each time; with a mesh, those of its shape alone."""
-    known = {*TIMES, *VOLUMES, ENTERED, *TRANSPORTED, *AXES}
+    known = {*TIMES, *VOLUMES, *AXES}
     fields = {}
     for name, array in content.arrays.items():
-        if name in known or name.rpartition(".")[2] in (ENTERED, *TRANSPORTED) or array.ndim < 2:
+        if name in known or _OF_RUNS.search(name) or array.ndim < 2:
             continue
         if mesh is None or array.shape[1:] in (mesh, (math.prod(mesh),)):
             fields[name] = array

@@ -6,7 +6,7 @@ may discretise otherwise, so the rest is a size and no verdict. It is given for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -74,28 +74,55 @@ def law_balances(
     list of LawBalance
         One for each field.
     """
-    rates = {order: _rates(FiniteVolumes(law, grid, conditions, order), fields, times) for order in ORDERS}
-    widths = np.diff(times)
-    balances = []
-    for number, field in enumerate(fields):
-        change = np.diff(field.astype(np.float64), axis=0) / widths.reshape(-1, *(1,) * (field.ndim - 1))
-        rests = {
-            (order, rule): change - before * rates[order][:-1, number] - after * rates[order][1:, number]
-            for order in ORDERS
-            for rule, (before, after) in RULES.items()
-        }
-        (order, rule), rest = min(rests.items(), key=lambda item: _mean_square(item[1]))
-        balances.append(_balance(order, rule, rest, change))
-    return balances
+    solvers = {order: FiniteVolumes(law, grid, conditions, order) for order in ORDERS}
+    rests = {(order, rule): _Rests(len(fields), len(times) - 1) for order in ORDERS for rule in RULES}
+    changes = np.zeros(len(fields))
+    before = _row(fields, 0)
+    rates_before = {order: _rates(solver, before, 0, times) for order, solver in solvers.items()}
+    # One step after the other: all rows with all their rates may not fit into memory.
+    for step in range(len(times) - 1):
+        after = _row(fields, step + 1)
+        rates_after = {order: _rates(solver, after, step + 1, times) for order, solver in solvers.items()}
+        change = (after - before) / (times[step + 1] - times[step])
+        changes += _squares(change)
+        for (order, rule), kept in rests.items():
+            first, second = RULES[rule]
+            kept.add(step, change - first * rates_before[order] - second * rates_after[order])
+        before, rates_before = after, rates_after
+    return [_balance(rests, float(changes[number]), number, grid.shape) for number in range(len(fields))]
 
 
-def _rates(volumes: FiniteVolumes, fields: Sequence[Field], times: Field) -> Field:
-    """Rates of all fields in each row, float64 [rows, fields, *shape]."""
-    rows = zip(*(field.astype(np.float64) for field in fields), strict=True)
+class _Rests:
+    """What one order and rule leave of each step, by field.
+
+    Parameters
+    ----------
+    fields, steps : int
+        Numbers of fields and steps.
+    """
+
+    def __init__(self, fields: int, steps: int) -> None:
+        self.squares = np.zeros(fields)
+        self.largest = np.zeros((steps, fields))
+        self.cells = np.zeros((steps, fields), np.int64)
+
+    def add(self, step: int, rest: Field) -> None:
+        """Take the rest of a step, float64 [fields, *shape]."""
+        sizes = np.abs(rest).reshape(len(rest), -1)
+        self.squares += _squares(rest)
+        self.largest[step], self.cells[step] = sizes.max(axis=1), sizes.argmax(axis=1)
+
+
+def _row(fields: Sequence[Field], row: int) -> Field:
+    return np.stack([field[row].astype(np.float64) for field in fields])
+
+
+def _rates(volumes: FiniteVolumes, state: Field, row: int, times: Field) -> Field:
+    """Rates of all fields in a row, float64 [fields, *shape]."""
     with np.errstate(all="ignore"):
-        rates = np.stack([volumes.rates_at(np.stack(row), float(time)) for row, time in zip(rows, times, strict=True)])
+        rates = volumes.rates_at(state, float(times[row]))
     if not np.isfinite(rates).all():
-        row, number, *cell = (int(index) for index in np.argwhere(~np.isfinite(rates))[0])
+        number, *cell = (int(index) for index in np.argwhere(~np.isfinite(rates))[0])
         name = volumes.terms.law.fields[number]
         raise UsageError(
             f"the law has no finite rate of {name} in row {row}, cell {cell_text(tuple(cell))}; check that the fields "
@@ -104,19 +131,22 @@ def _rates(volumes: FiniteVolumes, fields: Sequence[Field], times: Field) -> Fie
     return rates
 
 
-def _balance(order: int, rule: str, rest: Field, change: Field) -> LawBalance:
-    sizes = np.abs(rest).reshape(len(rest), -1)
-    cells, largest = sizes.argmax(axis=1), sizes.max(axis=1)
+def _balance(
+    rests: Mapping[tuple[Literal[2, 4], str], _Rests], change: float, number: int, shape: tuple[int, ...]
+) -> LawBalance:
+    """Balance of a field by the order and rule that leave least."""
+    (order, rule), kept = min(rests.items(), key=lambda item: float(item[1].squares[number]))
+    largest, cells = kept.largest[:, number], kept.cells[:, number]
 
     def place(step: int) -> tuple[int, tuple[int, ...]]:
-        return step + 1, tuple(int(index) for index in np.unravel_index(cells[step], rest.shape[1:]))
+        return step + 1, tuple(int(index) for index in np.unravel_index(cells[step], shape))
 
     beyond = np.flatnonzero(largest > STANDS_OUT * np.median(largest)) if len(largest) >= _FEW else np.zeros(0, int)
-    whole = _mean_square(change)
-    unexplained = float(np.sqrt(_mean_square(rest) / whole)) if whole else 0.0
+    unexplained = float(np.sqrt(kept.squares[number] / change)) if change else 0.0
     first = place(int(beyond[0])) if beyond.size else None
     return LawBalance(order, rule, unexplained, largest, place(int(largest.argmax())), first)
 
 
-def _mean_square(values: Field) -> float:
-    return float(np.mean(values**2))
+def _squares(values: Field) -> Field:
+    """Sum of the squares of each field."""
+    return np.asarray((values**2).reshape(len(values), -1).sum(axis=1))

@@ -13,6 +13,9 @@ from pisnn_deploy.trajectories.balance import OPERATIONS, Rounding, unit_roundof
 from pisnn_deploy.trajectories.content import ENTERED, TRANSPORTED, Array, Content, Trajectory, beyond
 from pisnn_deploy.trajectories.sums import Field, total_of
 
+MASS, LEDGER = "mass", "ledger"
+"""Names of integers in a dataset of `simulate` with one field."""
+
 
 @dataclass(frozen=True)
 class LocalBalance:
@@ -79,6 +82,11 @@ def entered_of(content: Content, trajectory: Trajectory, field: str) -> Array | 
         The array has a wrong shape or a value that is not finite.
     """
     array = content.named(ENTERED, field)
+    ledger = content.arrays.get(LEDGER)
+    if array is None and field == MASS and ledger is not None and ledger.dtype.kind == "i":
+        taken = ledger.reshape(len(ledger), -1).astype(np.object_).sum(axis=1)
+        # What ledgers took left the cells.
+        array = taken[:-1] - taken[1:]
     if array is not None:
         if array.shape != (trajectory.rows - 1,):
             problem = f"has shape {'x'.join(map(str, array.shape))}; expected one amount per step"

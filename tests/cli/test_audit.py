@@ -115,15 +115,29 @@ def test_netcdf_is_read_with_its_coordinates(tmp_path: Path) -> None:
     assert done.returncode == 2 and done.stderr.startswith("error: run.nc: cannot be read as a dataset (")
 
 
-def test_own_datasets_are_read(tmp_path: Path) -> None:
-    for module in ("xarray", "h5netcdf", "zarr"):
-        pytest.importorskip(module)
-    for name in ("run.nc", "run.zarr"):
-        run = ("simulate", "heat1d", "--backend", "fast", "--steps", "4", "--save", name, "-q")
-        assert run_command(*run, folder=tmp_path).returncode == 0
-        done = run_command("audit", name, "--json", folder=tmp_path)
-        shown = json.loads(done.stdout)
-        assert done.returncode == 0 and shown["verdict"] == "conserved" and shown["mesh"] == [128]
+def test_datasets_of_runs_have_fields_and_more(tmp_path: Path) -> None:
+    """Packets and ledgers of a run are no fields, and a ledger says what came in."""
+    rows = np.array([[5, 7], [4, 7], [4, 5]])
+    of_runs: dict[str, Any] = {
+        "ledger": [[0], [1], [3]],
+        "transported": rows,
+        "transported_c-flux": rows,
+        "probe.x.spikes": rows,
+    }
+    np.savez(tmp_path / "run.npz", mass=rows, value=rows / 2, **of_runs)
+    done = run_command("audit", "run.npz", "--json", folder=tmp_path)
+    shown = {field["field"]: field for field in json.loads(done.stdout)["fields"]}
+    assert done.returncode == 0 and {name: field["verdict"] for name, field in shown.items()} == {
+        "mass": "conserved",
+        "value": "open",
+    }
+    assert shown["value"]["sides"] == "ledgers of the run" and shown["mass"]["mass"]["entered"] == -3
+
+
+def test_a_law_names_its_fields(tmp_path: Path) -> None:
+    np.savez(tmp_path / "run.npz", rho=np.full((3, 8), 0.5), other=ROWS[:3], time=[0.0, 0.1, 0.2])
+    done = run_command("audit", "run.npz", "--law", "lwr", "--json", folder=tmp_path)
+    assert [field["field"] for field in json.loads(done.stdout)["fields"]] == ["rho"]
 
 
 @pytest.mark.parametrize(
