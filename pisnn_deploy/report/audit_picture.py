@@ -87,9 +87,12 @@ def _draw_field(axes: Axes, audit: Audit, field: FieldAudit) -> None:
 
 
 def _mark_breaks(axes: Axes, field: FieldAudit) -> None:
+    """Mark the cell where the local balance breaks first, or else where the law's stands out."""
     first = field.local.first_break if field.local else None
+    if first is None and field.law is not None:
+        first = field.law.stands_out
     if first is not None:
-        axes.plot(*first[1][:2], marker="s", color=RED, markersize=8, fillstyle="none")
+        axes.plot(*first[1][:2], marker="s", color=RED, markersize=8, fillstyle="none", linestyle="none")
 
 
 def _draw_drift(axes: Axes, audit: Audit, field: FieldAudit, x: Field) -> None:
@@ -119,7 +122,8 @@ def _spread(axes: Axes, drift: Field, band: Field) -> None:
         axes.set_ylim(-1, 1)
         axes.set_yticks([0])
     elif largest > allowed > 0:
-        axes.set_yscale("symlog", linthresh=allowed)
+        # The linear part grows with the decades beside it, so that its labels do not touch.
+        axes.set_yscale("symlog", linthresh=allowed, linscale=1 + np.log10(largest / allowed) / 4)
 
 
 def _draw_local(axes: Axes, audit: Audit, field: FieldAudit, x: Field) -> None:
