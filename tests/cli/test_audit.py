@@ -134,6 +134,22 @@ def test_datasets_of_runs_have_fields_and_more(tmp_path: Path) -> None:
     assert shown["value"]["sides"] == "ledgers of the run" and shown["mass"]["mass"]["entered"] == -3
 
 
+def test_json_follows_its_published_schema(tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "audit.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    leaky = ROWS.copy()
+    leaky[2, 3] += 1
+    np.savez(tmp_path / "run.npz", u=leaky, time=np.arange(4.0), transported_x=np.zeros((3, 8)))
+    np.savez(tmp_path / "whole.npz", m=ROWS.astype(np.int64))
+    more = ("--law", "diffusion=0.1", "--boundary", "periodic", "--reference", "run.npz")
+    for words in (("run.npz", *more), ("whole.npz",), ("whole.npz", "--boundary", "dirichlet=0,1")):
+        shown = json.loads(run_command("audit", *words, "--json", folder=tmp_path).stdout)
+        validator.validate(shown)
+    assert validator.is_valid(shown) and not validator.is_valid(shown | {"verdict": "fine"})
+    assert not validator.is_valid({name: value for name, value in shown.items() if name != "rows"})
+
+
 def test_a_law_names_its_fields(tmp_path: Path) -> None:
     np.savez(tmp_path / "run.npz", rho=np.full((3, 8), 0.5), other=ROWS[:3], time=[0.0, 0.1, 0.2])
     done = run_command("audit", "run.npz", "--law", "lwr", "--json", folder=tmp_path)
