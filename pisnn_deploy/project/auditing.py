@@ -55,6 +55,9 @@ def audit(request: AuditRequest) -> Audit:
     for name in request.fields:
         if not is_field_list(name):
             raise UsageError(f"`field` {name!r}: expected a name, or several to be added, such as a+b")
+    for option, number in (("tolerance", request.tolerance), ("time_step", request.time_step)):
+        if number is not None and not 0 <= number < math.inf:  # not a number is in no range
+            raise UsageError(f"`{option}` {number}: expected a finite number that is not negative")
     content, trajectory = _read(request)
     axes = len(trajectory.shape)
     boundary = None if request.boundary is None else read_boundary(request.boundary, axes)

@@ -45,7 +45,7 @@ def read_content(path: Path) -> Content:
         raise FileError(path, f"has the suffix {path.suffix!r}", remedy=f"expected one of {', '.join(_READERS)}")
     if not path.exists():
         raise FileError(path, "does not exist")
-    if path.is_file():
+    if not path.is_dir():
         require_content(path)
     return Content(path, reader(path))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def test_bad_files_are_refused(name: str, tmp_path: Path) -> None:
     done = run_command("audit", "run.npz", folder=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"error: run.npz: {message}") and done.stderr.count("\n") == 1
+
+
+def test_pipes_are_refused(tmp_path: Path) -> None:
+    """Opening one would wait for ever."""
+    os.mkfifo(tmp_path / "run.npz")
+    done = run_command("audit", "run.npz", folder=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: run.npz: is ")
 
 
 def test_tables_json_and_picture(tmp_path: Path) -> None:
@@ -164,6 +172,8 @@ def test_a_law_names_its_fields(tmp_path: Path) -> None:
         (("--law", "diffusion=1", "--boundary", "periodic"), "run.npz: has no times; name an array time, or give"),
         (("--law", "heat1d"), "--law 'heat1d': is no law; write a recipe with a section law"),
         (("--lengths", "1,1"), "--lengths: 2 values for 1 axes"),
+        (("--tolerance", "nan"), "--tolerance nan: expected a finite number that is not negative"),
+        (("--time-step", "inf"), "--time-step inf: expected a finite number that is not negative"),
         (("--lengths", "-1"), "--lengths '-1': expected positive numbers"),
         (("--field", "v"), "run.npz: has no array 'v'; its arrays are u 4x8"),
         (("--mesh", "5"), "run.npz: has no field [time, *mesh] of 5 cells; its arrays are u 4x8"),
