@@ -46,10 +46,21 @@ class Content:
     path: Path
     arrays: Mapping[str, Array]
 
-    def named(self, name: str, of: str = "") -> Array | None:
-        """Array of a name, or of that name for one field (``FIELD.NAME``)."""
-        special = self.arrays.get(f"{of}.{name}") if of else None
-        return self.arrays.get(name) if special is None else special
+    def of_field(self, name: str, field: str, *, is_only: bool) -> Array | None:
+        """Array of a name for a field (``FIELD.NAME``), or of the name alone for the only field.
+
+        Raises
+        ------
+        FileError
+            The name alone does not say which of several fields it is of, or of which parts of a sum.
+        """
+        array = self.arrays.get(f"{field}.{name}")
+        if array is None and name in self.arrays:
+            if not is_only or "+" in field:
+                remedy = f"name it {field}.{name}, or choose one field with --field"
+                raise FileError(self.path, f"does not say that it is of {field}", field=name, remedy=remedy)
+            array = self.arrays[name]
+        return array
 
     @property
     def has_ledgers(self) -> bool:

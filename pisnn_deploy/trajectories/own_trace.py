@@ -50,17 +50,16 @@ def as_trajectory(content: Content, boundary: Boundary | None) -> Content:
         if array.dtype != np.int64 or not array.ndim or array.shape[0] != rows:
             raise FileError(content.path, f"is {array.dtype} {array.shape}; expected int64 [{rows}, ...]", field=name)
     names = _field_names(meta)
+    of = "+".join(names) or "mass"
     written: dict[str, Array] = {}
-    written["+".join(names) or "mass"] = (
-        _added(arrays["mass"]) if len(names) > 1 and arrays["mass"].ndim > 2 else arrays["mass"]
-    )
+    written[of] = _added(arrays["mass"]) if len(names) > 1 and arrays["mass"].ndim > 2 else arrays["mass"]
     time_step = meta.get("time_step")
     if isinstance(time_step, int | float) and math.isfinite(time_step) and time_step > 0:
         written["time"] = arrays["step"].astype(np.float64) * time_step
     ledgers = arrays["ledger"].reshape(rows, -1).astype(np.object_).sum(axis=1) if arrays["ledger"].size else None
     gained = np.zeros(rows, np.object_) if ledgers is None else ledgers
     # What ledgers took left the cells.
-    written["entered"] = gained[:-1] - gained[1:]
+    written[f"{of}.entered"] = gained[:-1] - gained[1:]
     if boundary is not None and len(names) <= 1:
         written |= _faces(content, boundary)
     return Content(content.path, written)

@@ -54,7 +54,8 @@ def transported_of(content: Content, trajectory: Trajectory, field: str) -> tupl
     """
     shape, steps = trajectory.shape, trajectory.rows - 1
     names = TRANSPORTED[: len(shape)]
-    arrays = [content.named(name, field) for name in names]
+    is_only = len(trajectory.fields) == 1
+    arrays = [content.of_field(name, field, is_only=is_only) for name in names]
     if all(array is None for array in arrays):
         return None
     result = []
@@ -81,7 +82,7 @@ def entered_of(content: Content, trajectory: Trajectory, field: str) -> Array | 
     FileError
         The array has a wrong shape or a value that is not finite.
     """
-    array = content.named(ENTERED, field)
+    array = content.of_field(ENTERED, field, is_only=len(trajectory.fields) == 1)
     ledger = content.arrays.get(LEDGER)
     if array is None and field == MASS and ledger is not None and ledger.dtype.kind == "i":
         taken = ledger.reshape(len(ledger), -1).astype(np.object_).sum(axis=1)

@@ -102,6 +102,13 @@ def test_own_traces_are_exact(tmp_path: Path) -> None:
     assert done.returncode == 2 and "has 128 channels, but a grid with this boundary 127" in done.stderr
 
 
+def test_traces_of_several_fields_have_one_balance(tmp_path: Path) -> None:
+    run = ("simulate", "shallow_water1d", "--backend", "fast", "--steps", "3", "--save", "run.npz", "-q")
+    assert run_command(*run, folder=tmp_path).returncode == 0
+    (field,) = json.loads(run_command("audit", "run.npz", "--json", folder=tmp_path).stdout)["fields"]
+    assert field["field"] == "h+q" and field["verdict"] == "conserved" and field["mass"]["entered"] != 0
+
+
 def test_netcdf_is_read_with_its_coordinates(tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("scipy")

@@ -137,6 +137,19 @@ def test_fields_are_added(tmp_path: Path) -> None:
     assert [field.verdict for field in both.fields] == ["violated", "violated"] and both.verdict == "violated"
 
 
+def test_amounts_say_which_field_they_are_of(tmp_path: Path) -> None:
+    arrays = heat()
+    path = saved(tmp_path, **arrays, v=2 * arrays["u"])
+    with pytest.raises(FileError, match=r"transported_x: does not say that it is of u; name it u\.transported_x"):
+        audit(AuditRequest(path))
+    with pytest.raises(FileError, match=r"does not say that it is of u\+v"):
+        audit(AuditRequest(path, fields=("u+v",)))
+    assert audited(path, fields=("u",)).local is not None
+    arrays["u.transported_x"] = arrays.pop("transported_x")
+    both = audit(AuditRequest(saved(tmp_path, **arrays, v=2 * arrays["u"])))
+    assert [field.local is not None for field in both.fields] == [True, False] and both.verdict == "conserved"
+
+
 def test_volumes_weight_the_cells(tmp_path: Path) -> None:
     u = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 3.0]])
     path = saved(tmp_path, u=u, volume=[1.0, 2.0, 0.5])
