@@ -96,7 +96,7 @@ def main() -> None:
         measured = [row(size, boundary, folder) for boundary in BOUNDARIES for size in SIZES]
         measured += [row(size, BOUNDARIES[0], folder, is_placed=False) for size in UNPLACED]
     rows, figures = (list(part) for part in zip(*measured, strict=True))
-    before = BEFORE.format(cores=cores(), load=load())
+    before = BEFORE.format(cores=cores(), load=f"{load():.1f}")
     text = before + "\n".join(table(COLUMNS, rows)) + "\n" + AFTER.format(verdict=verdict(figures))
     publish(PAGE, text, dry_run=arguments.dry_run)
 
