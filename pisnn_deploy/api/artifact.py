@@ -290,6 +290,32 @@ class CompiledArtifact:
         """
         return export("artifact", self, to, Path(output), loop=loop, serial=serial, streamed=streamed, steps=steps)
 
+    def synthesise(self, part: str, layout: Literal["parallel", "streamed", "serial"] = "serial") -> dict[str, Any]:
+        """Synthesise the circuit of the artifact for an FPGA, then place and route it; needs yosys and nextpnr.
+
+        Parameters
+        ----------
+        part : str
+            Profile of an FPGA: ``ice40-up5k`` or ``ecp5-25f``.
+        layout : str
+            How the circuit lays out the neurons.
+
+        Returns
+        -------
+        dict
+            Cells, registers, blocks, clock and PDE steps per second, as ``inspect --format json`` shows them.
+
+        Raises
+        ------
+        UsageError
+            The part is not known, the layout does not suit the graph, or yosys is missing.
+        CheckError
+            The certificate does not hold, or yosys fails.
+        """
+        from pisnn_deploy.project.synthesis import synthesise
+
+        return synthesise(self.graph, part, layout).plain()
+
     @property
     def _rows(self) -> dict[str, str]:
         graph, certificate = self.graph, self.graph.certificate

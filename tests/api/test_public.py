@@ -38,7 +38,8 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "check": (pd.CompiledArtifact.check, ["self", "profile", "options"]),
     "check_outcomes": (pd.CompiledArtifact.check_outcomes, ["self", "profiles", "name", "options"]),
     "export": (pd.CompiledArtifact.export, ["self", "to", "output", "loop", "serial", "streamed", "steps"]),
-    "plot": (pd.SimulationRun.plot, ["self", "path"]),
+    "synthesise": (pd.CompiledArtifact.synthesise, ["self", "part", "layout"]),
+    "plot": (pd.SimulationRun.plot, ["self", "path", "plane"]),
     "report": (pd.SimulationRun.report, ["self", "path"]),
     "raster": (pd.SimulationRun.raster, ["self", "path"]),
     "spikes": (pd.SimulationRun.spikes, ["self", "population", "output"]),
@@ -57,6 +58,8 @@ ELSEWHERE = {
     "converge": {"--plot": "ConvergenceStudy.plot", "--min-order": "ConvergenceStudy.require_order"},
     "simulate": {
         "--plot": "SimulationRun.plot",
+        "--plane": "SimulationRun.plot",
+        "--synthesise": "CompiledArtifact.synthesise",
         "--raster": "SimulationRun.raster",
         "--report": "SimulationRun.report",
     },

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from models_under_test import compiled
 
+import pisnn_deploy
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.formats.c.plan import plan
@@ -89,6 +90,7 @@ def test_inspect_shows_a_circuit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert shown.exit_code == 0 and "500 of 5,280" in shown.stdout and "200,000 at this clock" in shown.stdout
     listed = CliRunner().invoke(group, ["inspect", artifact, "--synthesise", "ice40-up5k", "--format", "json"])
     assert json.loads(listed.stdout)["circuit"]["pde_steps_per_second"] == 200_000
+    assert pisnn_deploy.load(artifact).synthesise("ice40-up5k")["layout"] == "serial"
     report = str(tmp_path / "r.html")
     words = ["simulate", artifact, "--backend", "fast", "--steps", "2", "--synthesise", "ice40-up5k"]
     assert CliRunner().invoke(group, [*words, "--report", report, "-q"]).exit_code == 0
