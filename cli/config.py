@@ -22,7 +22,7 @@ FILE = "pisnn.toml"
 SETUP = "setup.cfg"
 PREFIX = "pisnn-deploy."
 """Prefix of this program's sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
-READ = ("baseline", "capacity", "conductivity", "events", "key", "materials", "signature")
+READ = ("baseline", "capacity", "conductivity", "events", "key", "materials", "reference", "signature")
 """Options that name an input file."""
 LISTS: Mapping[str, str] = {
     "mesh": "x",

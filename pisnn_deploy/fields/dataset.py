@@ -11,10 +11,11 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.places import centres_of
 from pisnn_deploy.mesh.boundary import AXES
-from pisnn_deploy.runs import Run
 
 if TYPE_CHECKING:
     import xarray
+
+    from pisnn_deploy.runs import Run
 
 QUANTA = {"units": "quanta"}
 

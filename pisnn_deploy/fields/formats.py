@@ -65,10 +65,10 @@ def _read_npy(path: Path, graph: IntegerGraph) -> Floats:
 def _write_npy(path: Path, snapshots: Snapshots) -> None:
     """Write the values of the last row, and their origin into a file of JSON beside them."""
     row = snapshots.last
-    stream = BytesIO()
+    buffer = BytesIO()
     values = snapshots.graph.values(np.asarray(snapshots.run.trace.mass[row])).reshape(snapshots.graph.shape)
-    np.save(stream, values.astype("<f8"), allow_pickle=False)
-    write_whole(path, stream.getvalue())
+    np.save(buffer, values.astype("<f8"), allow_pickle=False)
+    write_whole(path, buffer.getvalue())
     write_whole(sidecar_of(path), (json.dumps(snapshots.about(row), indent=2, sort_keys=True) + "\n").encode())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.fields.content import about, labels_of
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.runs import Run
+
+if TYPE_CHECKING:
+    from pisnn_deploy.runs import Run
 
 
 @dataclass(frozen=True)

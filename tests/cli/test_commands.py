@@ -378,8 +378,8 @@ def test_a_run_goes_to_a_physical_time(artifact: Path, tmp_path: Path) -> None:
     assert f"{2 * step:.6g}, in PDE steps of {step:.6g}" in row
     for words, message in (
         (("--time", 1, "--steps", 2), "--time: excludes --steps; give one of them"),
-        (("--time", -1), "--time -1.0: expected a finite number, at least 0"),
-        (("--time", "nan"), "--time nan: expected a finite number, at least 0"),
+        (("--time", -1), "--time -1: expected a finite number, at least 0, such as 2.5 or 2.5s"),
+        (("--time", "nan"), "--time nan: expected a finite number, at least 0, such as 2.5 or 2.5s"),
     ):
         assert call("simulate", artifact, *words) == Ended(2, "", f"error: {message}\n")
 

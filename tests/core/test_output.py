@@ -268,6 +268,7 @@ WRITERS = {
     "lava/exchange.py": "mapped arrays, in a folder of one run",
     "lava/probing.py": "by lava/exchange.py, in that folder",
     "campaign/record.py": "rows as lines, of which a torn last one is left out",
+    "formats/verilog/synthesis.py": "input of yosys, in a folder of one run",
     "lava/alone/run.py": "a script of its own, which has nothing but lava-nc and numpy",
 }
 """Modules that open files for writing, and why they need not be whole at every moment."""
