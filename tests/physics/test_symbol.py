@@ -7,7 +7,7 @@ import pytest
 from models_under_test import box, heat_spec
 
 from pisnn_deploy.mesh import window_cells
-from pisnn_deploy.physics.symbol import amplification
+from pisnn_deploy.physics.symbol import amplification, gain_along, gain_on_grid
 
 KERNEL = np.array([1, 4, 18, 46, -46, -18, -4, -1]) / 128
 LINE = heat_spec().positions
@@ -44,3 +44,15 @@ def test_the_leak_is_a_second_order_recurrence() -> None:
     companion = np.array([[1 + gain, keep], [gain, keep]])
     largest = max(np.linalg.eigvals(companion), key=abs)
     assert abs(abs(amplification(KERNEL, LINE, wave, leak)[0]) - abs(largest)) < 1e-13
+
+
+@pytest.mark.parametrize(("axes", "half_width", "transverse"), [(1, 3, 0), (2, 2, 1), (3, 2, 1)])
+def test_gains_on_a_grid_are_those_of_each_wave(axes: int, half_width: int, transverse: int) -> None:
+    draw = np.random.default_rng(0)
+    sides = np.arange(-half_width + 0.5, half_width), *(np.arange(-transverse, transverse + 1.0),) * (axes - 1)
+    positions = np.stack([grid.reshape(-1) for grid in np.meshgrid(*sides, indexing="ij")])
+    kernels = [draw.normal(size=positions.shape[1]) for _ in range(axes)]
+    along = [np.linspace(-3, 3, 5 + axis) for axis in range(axes)]
+    waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*along, indexing="ij")])
+    expected = gain_along(kernels, positions, waves)
+    assert np.allclose(gain_on_grid(kernels, positions, along).reshape(-1), expected, rtol=0, atol=1e-12)

@@ -20,7 +20,7 @@ from pisnn_deploy.graph.kinds import face_of, known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import AXES
 from pisnn_deploy.physics.clock import damped_leak
-from pisnn_deploy.physics.symbol import delayed_root, gain_on_grid, largest_root
+from pisnn_deploy.physics.symbol import delayed_root, gain_along, largest_root
 
 Floats = NDArray[np.float64]
 
@@ -89,12 +89,10 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
     axes = len(graph.spec.lengths)
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
     waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
-    is_wave = waves.any(axis=0)
-    waves = waves[:, is_wave]
+    waves = waves[:, waves.any(axis=0)]
     modes = []
     for level in _constants(graph):
-        on_grid = gain_on_grid(flux_kernels(graph, int(level)), graph.model_spec.positions, (turn,) * axes)
-        gains = on_grid.reshape(-1)[is_wave]
+        gains = gain_along(flux_kernels(graph, int(level)), graph.model_spec.positions, waves)
         factors = np.abs(delayed_root(gains) if face.is_late else largest_root(gains, face.leak))
         worst = int(factors.argmax())
         modes.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
